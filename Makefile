@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0
+# Thin: each target is a script of the same name in scripts/.
+export GRANULE CPUS MEM HVO KSRC V
+
+targets := series lint run kunit boot objdiff check
+
+help:
+	@scripts/help.sh
+
+$(targets):
+	@scripts/$@.sh
+
+clean:
+	@rm -rf .build out
+
+.PHONY: help clean $(targets)

@@ -1,0 +1,15 @@
+# shellcheck shell=bash
+# Everything the commands in scripts/ share. Each command starts with:
+#	. "$(dirname "$0")/lib.sh"
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$top/.build
+out=$top/out
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib/base.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/deps.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/tree.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/kernel.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/guest.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/boot.sh"

@@ -1,0 +1,78 @@
+# shellcheck shell=bash
+# The guest's userland: our own static programs and busybox, in an initramfs.
+
+# guest_cc ARCH: the compiler for the guest's programs.
+guest_cc()
+{
+	case $1/$host_arch in
+	arm64/aarch64 | x86_64/x86_64) echo gcc ;;
+	arm64/*)	echo aarch64-linux-gnu-gcc ;;
+	x86_64/*)	echo x86_64-linux-gnu-gcc ;;
+	esac
+}
+
+# Fetch busybox-static for the guest with an apt state of our own: the host's
+# dpkg learns of no foreign architecture, its apt sources are read only.
+busybox_get()
+{
+	local debarch=$1 apt=$build/apt/$1 dir=$build/busybox/$1
+	local -a opts
+
+	busybox=$dir/bin/busybox
+	[ ! -x "$busybox" ] || return 0
+	rm -rf "$dir" "$dir.new"
+	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$dir.new"
+	: >"$apt/status"
+	opts=(-q -o "APT::Architecture=$debarch" -o "APT::Architectures=$debarch"
+		-o "Dir::State=$apt" -o "Dir::State::lists=$apt/lists"
+		-o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt/cache"
+		-o APT::Sandbox::User=root -o Acquire::Languages=none
+		-o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false)
+	logged "Fetching the package lists for $debarch" "$build/log/busybox.log" true \
+		apt-get "${opts[@]}" update || exit $E_USAGE
+	(
+		cd "$dir.new"
+		logged "Fetching busybox-static:$debarch" "$build/log/busybox.log" true \
+			apt-get "${opts[@]}" download "busybox-static:$debarch"
+	) || exit $E_USAGE
+	dpkg-deb -x "$dir.new"/busybox-static_*.deb "$dir.new"
+	rm -rf "$apt"
+	mv "$dir.new" "$dir"
+}
+
+# initrd_build ARCH: build the initramfs for arm64 or x86_64; sets initrd.
+initrd_build()
+{
+	local arch=$1 debarch=$1 dir=$build/guest/$1 root cc t
+	local -a common=("$top/tests/guest/hvo.c")
+	local stamp
+
+	[ "$arch" != x86_64 ] || debarch=amd64
+	busybox_get "$debarch"
+	cc=$(guest_cc "$arch")
+	initrd=$dir/initrd.gz
+	stamp=$({ cat "$top"/tests/guest/*.[ch] "$top"/tests/guest/*.sh "$top/scripts/lib/guest.sh" \
+		2>/dev/null; "$cc" --version; } | sha256sum)
+	if [ -f "$initrd" ] && [ "$(cat "$dir/built" 2>/dev/null)" = "$stamp" ]; then
+		return 0
+	fi
+	mkdir -p "$dir"
+	rm -f "$dir/built"
+	root=$dir/root
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,huge}
+	for t in init cases pools; do
+		shown "$cc" -static -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$root/bin/$t" \
+			"$top/tests/guest/$t.c" "${common[@]}" || exit $E_FAIL
+	done
+	mv "$root/bin/init" "$root/init"
+	cp "$busybox" "$root/bin/busybox"
+	for t in "$top"/tests/guest/*.sh; do
+		[ -f "$t" ] || continue
+		install -m 755 "$t" "$root/bin/$(basename "$t" .sh)"
+	done
+	(cd "$root" && find . | sort | cpio --quiet -o -H newc -R 0:0 --reproducible) |
+		gzip -1 >"$initrd.new"
+	mv "$initrd.new" "$initrd"
+	printf '%s\n' "$stamp" >"$dir/built"
+}

@@ -1,0 +1,108 @@
+# shellcheck shell=bash
+# Configure and build a kernel in .build/O/KEY/NAME.
+
+# kmake_args ARCH OBJDIR: set kmake to the make command for that architecture.
+kmake_args()
+{
+	local arch=$1 obj=$2 host=$host_arch cross= cc=gcc
+
+	[ "$host" != aarch64 ] || host=arm64
+	if [ "$arch" != "$host" ]; then
+		case $arch in
+		arm64)	cross=aarch64-linux-gnu- ;;
+		x86_64)	cross=x86_64-linux-gnu- ;;
+		esac
+	fi
+	cc=${cross}gcc
+	kernel_cc=$cc
+	command -v ccache >/dev/null && cc="ccache $cc"
+	# A fixed date and host: the same source gives the same objects.
+	kmake=(make -C "$tree" "O=$obj" "ARCH=$arch" "CROSS_COMPILE=$cross" "CC=$cc"
+		"HOSTCC=gcc" KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_USER=hvo
+		KBUILD_BUILD_HOST=hvo KBUILD_BUILD_VERSION=1 LOCALVERSION=)
+	[ "$V" != 1 ] || kmake+=(V=1)
+}
+
+# config_check CONFIG FRAGMENT...: every line of the fragments must hold.
+config_check()
+{
+	local config=$1 line sym bad=0
+
+	shift
+	while IFS= read -r line; do
+		case $line in
+		CONFIG_*=n)	sym=${line%=n} ;;
+		CONFIG_*)
+			grep -qxF "$line" "$config" && continue
+			say "The kernel's configuration refused $line; it has: $(
+				grep -E "^(# )?${line%%=*}[ =]" "$config" || echo 'no such symbol')" >&2
+			bad=1
+			continue
+			;;
+		'# CONFIG_'*' is not set')
+			sym=${line#\# }
+			sym=${sym% is not set}
+			;;
+		*)	continue ;;
+		esac
+		if grep -q "^$sym=" "$config"; then
+			say "The kernel's configuration refused $line; it has: $(grep "^$sym=" "$config")" >&2
+			bad=1
+		fi
+	done < <(cat "$@")
+	return $bad
+}
+
+# kernel_build NAME ARCH TARGET FRAGMENT...: build TARGET (Image, bzImage) of the
+# built tree; sets obj and image. Does nothing when nothing changed. Fragments
+# are paths; hvo.config is left out while there is no series of patches.
+kernel_build()
+{
+	local name=$1 arch=$2 target=$3 f stamp conf_stamp log=$build/log/kernel-$1.log
+	local -a frags=() kmake
+
+	shift 3
+	for f; do
+		[ "$(basename "$f")" = hvo.config ] && [ -z "$(patches_dir)" ] && continue
+		frags+=("$f")
+	done
+	obj=$build/O/$src_key/$name
+	mkdir -p "$obj"
+	kmake_args "$arch" "$obj"
+	case $arch in
+	x86_64)	image=$obj/arch/x86/boot/$target ;;
+	*)	image=$obj/arch/$arch/boot/$target ;;
+	esac
+
+	conf_stamp=$({ cat "${frags[@]}"; echo "$kconfig_id $arch"; "$kernel_cc" --version; } |
+		sha256sum | cut -c -16)
+	stamp="$tree_id $conf_stamp $target"
+	if [ -f "$image" ] && [ "$(cat "$obj/.hvo-built" 2>/dev/null)" = "$stamp" ]; then
+		return 0
+	fi
+	rm -f "$obj/.hvo-built"
+	if [ "$(cat "$obj/.hvo-configured" 2>/dev/null)" != "$conf_stamp" ]; then
+		rm -f "$obj/.hvo-configured"
+		cat "${frags[@]}" >"$obj/.hvo-fragments"
+		KCONFIG_ALLCONFIG=$obj/.hvo-fragments \
+			logged "Configuring $name" "$build/log/config-$name.log" true \
+			"${kmake[@]}" allnoconfig || exit $E_FAIL
+		config_check "$obj/.config" "${frags[@]}" || exit $E_FAIL
+		echo "$conf_stamp" >"$obj/.hvo-configured"
+	fi
+	say "Building the $name kernel (log: $(rel "$log"))"
+	logged "$name kernel" "$log" \
+		"grep -cE '^  (CC|AS|LD|AR) ' '$log' | sed 's/\$/ objects built/'" \
+		"${kmake[@]}" "-j$(nproc)" "$target" || exit $E_FAIL
+	echo "$stamp" >"$obj/.hvo-built"
+}
+
+# guest_kernel NAME GRANULE [FRAGMENT...]: the arm64 guest kernel.
+guest_kernel()
+{
+	local name=$1 granule=$2
+
+	shift 2
+	kernel_build "$name" arm64 Image "$top/configs/guest.config" \
+		"$top/configs/$granule.config" "$top/configs/hvo.config" "$@"
+}

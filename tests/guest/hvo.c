@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hvo.h"
+
+#define HUGE_DIR "/sys/kernel/mm/hugepages"
+
+struct hstate hstates[MAX_HSTATES];
+int nr_hstates;
+unsigned long page_kb;
+unsigned long struct_page_size;
+unsigned long mem_kb;
+
+void line(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void fatal(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("# ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+	exit(CASE_FAIL);
+}
+
+long read_long(const char *path)
+{
+	char buf[64];
+	ssize_t n;
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	if (n <= 0)
+		return -1;
+	buf[n] = '\0';
+	return strtol(buf, NULL, 10);
+}
+
+int write_text(const char *path, const char *text)
+{
+	ssize_t len = strlen(text), n;
+	int fd = open(path, O_WRONLY);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, len);
+	err = errno;
+	close(fd);
+	return n == len ? 0 : -err;
+}
+
+int write_long(const char *path, long value)
+{
+	char buf[32];
+
+	snprintf(buf, sizeof(buf), "%ld", value);
+	return write_text(path, buf);
+}
+
+/* The sum of the values after @name in a file of "name value" lines, or -1. */
+static long sum_of(const char *path, const char *name)
+{
+	char buf[256];
+	size_t len = strlen(name);
+	long sum = -1;
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		return -1;
+	while (fgets(buf, sizeof(buf), f)) {
+		const char *p = buf + strspn(buf, " ");
+
+		if (!strncmp(p, name, len) && (p[len] == ' ' || p[len] == ':'))
+			sum = (sum < 0 ? 0 : sum) + strtol(p + len + 1, NULL, 10);
+	}
+	fclose(f);
+	return sum;
+}
+
+long vmstat(const char *name)
+{
+	return sum_of("/proc/vmstat", name);
+}
+
+long memmap_kb(void)
+{
+	long pages = vmstat("nr_memmap_pages"), boot = vmstat("nr_memmap_boot_pages");
+
+	if (pages < 0 && boot < 0)
+		fatal("/proc/vmstat has no memmap counters");
+	return (pages + boot) * (long)page_kb;
+}
+
+long memmap_kb_settled(long want)
+{
+	long kb = memmap_kb();
+
+	for (int i = 0; i < 100 && kb != want; i++) {
+		usleep(10000);
+		kb = memmap_kb();
+	}
+	return kb;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+	const struct hstate *x = a, *y = b;
+
+	return x->size_kb < y->size_kb ? 1 : -1;
+}
+
+void hvo_init(void)
+{
+	struct dirent *d;
+	long present;
+	DIR *dir;
+
+	page_kb = sysconf(_SC_PAGESIZE) / KB;
+
+	/*
+	 * The kernel does not tell sizeof(struct page). At boot the memory map
+	 * holds one for every page of every section, so the map's size over the
+	 * number of pages is at least that, and less than twice: HVO wants a
+	 * power of two, which is the largest one below.
+	 */
+	present = sum_of("/proc/zoneinfo", "present");
+	if (present <= 0)
+		fatal("/proc/zoneinfo tells no present pages");
+	mem_kb = present * page_kb;
+	for (struct_page_size = 1;
+	     struct_page_size * 2 * present <= memmap_kb() * KB;)
+		struct_page_size *= 2;
+
+	dir = opendir(HUGE_DIR);
+	if (!dir)
+		fatal("%s is not there", HUGE_DIR);
+	nr_hstates = 0;
+	while ((d = readdir(dir)) && nr_hstates < MAX_HSTATES) {
+		struct hstate *h = &hstates[nr_hstates];
+		long map;
+
+		if (sscanf(d->d_name, "hugepages-%lukB", &h->size_kb) != 1)
+			continue;
+		map = h->size_kb / page_kb * struct_page_size - page_kb * KB;
+		h->saved_kb = map > 0 ? map / KB : 0;
+		nr_hstates++;
+	}
+	closedir(dir);
+	qsort(hstates, nr_hstates, sizeof(*hstates), larger_first);
+}
+
+static const char *hstate_path(const struct hstate *h, const char *file)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), HUGE_DIR "/hugepages-%lukB/%s", h->size_kb, file);
+	return path;
+}
+
+long hstate_get(const struct hstate *h, const char *file)
+{
+	return read_long(hstate_path(h, file));
+}
+
+int hstate_set(const struct hstate *h, const char *file, long value)
+{
+	return write_long(hstate_path(h, file), value);
+}
+
+struct hstate *hstate_find(unsigned long size_kb)
+{
+	for (int i = 0; i < nr_hstates; i++)
+		if (hstates[i].size_kb == size_kb)
+			return &hstates[i];
+	return NULL;
+}
+
+long pool_set(const struct hstate *h, long pages)
+{
+	hstate_set(h, "nr_hugepages", pages);
+	return hstate_get(h, "nr_hugepages");
+}
+
+long pool_pages(const struct hstate *h)
+{
+	unsigned long pages = mem_kb / 4 / h->size_kb;
+
+	if (pages > 512)
+		pages = 512;
+	/*
+	 * A page needs a free and aligned range of its size. The kernel and its
+	 * memory map spoil the first and the last: three ranges hold one page,
+	 * four hold two.
+	 */
+	if (pages < 2 && mem_kb / h->size_kb >= 3)
+		pages = mem_kb / h->size_kb >= 4 ? 2 : 1;
+	return pages;
+}
+
+int pool_demote(const struct hstate *from, const struct hstate *to)
+{
+	char size[32], path[128];
+	int err;
+
+	snprintf(size, sizeof(size), "%lukB", to->size_kb);
+	snprintf(path, sizeof(path), "%s", hstate_path(from, "demote_size"));
+	err = write_text(path, size);
+	if (err)
+		return err;
+	return hstate_set(from, "demote", hstate_get(from, "nr_hugepages"));
+}
+
+long huge_kb(void)
+{
+	long kb = 0;
+
+	for (int i = 0; i < nr_hstates; i++)
+		kb += hstate_get(&hstates[i], "nr_hugepages") * hstates[i].size_kb;
+	return kb;
+}
+
+void compact(void)
+{
+	sync();
+	write_long("/proc/sys/vm/drop_caches", 3);
+	write_long("/proc/sys/vm/compact_memory", 1);
+}
+
+double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
+}
+
+const char *arg(int argc, char **argv, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], name, len))
+			continue;
+		if (argv[i][len] == '=')
+			return argv[i] + len + 1;
+		if (!argv[i][len])
+			return "";
+	}
+	return NULL;
+}
