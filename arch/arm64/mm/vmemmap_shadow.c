@@ -1,0 +1,1134 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The shadow vmemmap: HugeTLB Vmemmap Optimization (HVO) without
+ * break-before-make.
+ *
+ * The vmemmap may be read at any instant from any context, so none of its
+ * entries may ever be invalid. The architecture allows one live change of the
+ * output address: from read-only to read-only, with equal contents (Arm ARM,
+ * DDI 0487, "Using break-before-make when updating translation table
+ * entries"). Every tail entry of a HugeTLB folio therefore moves along one
+ * chain, one atomic step at a time:
+ *
+ *	OWNED  ---seal-->  SEALED  ---join-->  JOINED  ---open-->  SHARED
+ *	OWNED  <--open---  SEALED  <--part---  JOINED  <--seal---  SHARED
+ *
+ *	own page, rw       own page, ro        head's page, ro     head's page, rw
+ *
+ * seal and open change the permission only, join and part change the output
+ * address only. Between two steps of an entry stands a completed TLBI. While
+ * an entry is read-only, the contents of its page are prepared through the
+ * page's other mapping, its alias in the linear map.
+ *
+ * See Documentation/mm/vmemmap_shadow.rst for the argument.
+ */
+#define pr_fmt(fmt) "vmemmap_shadow: " fmt
+
+#include <linux/bitfield.h>
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/bootmem_info.h>
+#include <linux/hugetlb.h>
+#include <linux/init.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/mmdebug.h>
+#include <linux/page-flags.h>
+#include <linux/pgtable.h>
+#include <linux/rcupdate.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+#include <linux/vmemmap_shadow.h>
+#include <linux/vmstat.h>
+
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
+#include <asm/barrier.h>
+#include <asm/tlbflush.h>
+
+/*
+ * The state tag. Bits 57 and 58 mean PTE_DEVMAP and PTE_UFFD_WP in entries of
+ * user memory and nothing in those of the kernel. Bit 55, PTE_DIRTY, is not
+ * ours: pte_wrprotect() uses it. Bit 56, PTE_SPECIAL, is left alone because
+ * generic code looks at it before it knows whose entry it has.
+ */
+#define SHADOW_TAG		GENMASK_ULL(58, 57)
+
+static_assert(!(SHADOW_TAG & ~PTE_SWBITS_MASK));
+static_assert(!(SHADOW_TAG & (PTE_DIRTY | PTE_SPECIAL | PTE_WRITE)));
+static_assert(HWEIGHT64(SHADOW_TAG) == ilog2(VMEMMAP_SHADOW_NR_STATES));
+
+/*
+ * A window is the set of entries that are stepped together between two TLBI
+ * rounds. Its bound is the number of bytes that are copied while the window
+ * is open, so that no entry stays read-only for long on any granule.
+ */
+#define SHADOW_WINDOW		((unsigned int)(SZ_1M / PAGE_SIZE))
+
+/* Folios of one batch: see struct shadow_batch. */
+#define SHADOW_BATCH		64U
+
+/* A window that stray writers keep reopening is given up after that many. */
+#define SHADOW_MAX_TRIES	8
+
+/*
+ * struct pages at the start of a folio that hold something of the folio's
+ * own. The same number of them, at the start of each page that maps a tail
+ * entry, show the head's bytes while the entry is JOINED or SHARED, and have
+ * to become plain tails again before it is OWNED.
+ */
+#define SHADOW_HEAD_PAGES	(sizeof(struct folio) / sizeof(struct page))
+
+/* The flags word is written before, or after, all the others. */
+static_assert(offsetof(struct page, flags) == 0);
+
+/**
+ * struct shadow_batch - folios that are stepped together
+ * @folio:	the folios, all of one size and one node
+ * @nr:		how many they are
+ * @nr_tails:	number of tail entries of each folio
+ * @nid:	the node of their vmemmap
+ * @failed:	folios (bit n: folio[n]) with an entry that did not step
+ * @pages:	pages in hand: parted from an entry, or allocated for one.
+ *		They are fungible.
+ *
+ * Either @nr * @nr_tails fits into one window, or @nr is 1 and the folio's
+ * entries make several windows. No member's struct page may be written while
+ * a window is open, so nothing is moved between lists meanwhile: folio->lru
+ * is part of the contents that have to be equal.
+ */
+struct shadow_batch {
+	struct folio *folio[SHADOW_BATCH];
+	unsigned int nr;
+	unsigned int nr_tails;
+	int nid;
+	DECLARE_BITMAP(failed, SHADOW_BATCH);
+	struct list_head pages;
+};
+
+static bool shadow_pagegran __ro_after_init = true;
+
+/* Set once an invariant turned out broken: no new folio is optimized then. */
+static bool shadow_broken;
+
+#define SHADOW_WARN_ON(cond)						\
+({									\
+	const bool __broken = WARN_ON_ONCE(cond);			\
+									\
+	if (unlikely(__broken))						\
+		WRITE_ONCE(shadow_broken, true);			\
+	__broken;							\
+})
+
+bool vmemmap_shadow_enabled(void)
+{
+	return shadow_pagegran;
+}
+
+static int __init shadow_parse_pagegran(char *arg)
+{
+	bool on;
+
+	if (!arg || kstrtobool(arg, &on)) {
+		pr_err("vmemmap_pagegran=%s is neither on nor off, staying on\n",
+		       arg ?: "");
+		return 0;
+	}
+
+	shadow_pagegran = on;
+	if (!on)
+		pr_info("vmemmap_pagegran=off: vmemmap may use blocks, HVO stays off\n");
+	return 0;
+}
+early_param("vmemmap_pagegran", shadow_parse_pagegran);
+
+/* ------------------------------------------------------------------------ */
+/* One entry								    */
+
+/* Does an entry in this state map the head's vmemmap page? */
+static bool shadow_maps_head(enum vmemmap_shadow_state state)
+{
+	return state == VMEMMAP_SHADOW_JOINED || state == VMEMMAP_SHADOW_SHARED;
+}
+
+static bool shadow_is_writable(enum vmemmap_shadow_state state)
+{
+	return state == VMEMMAP_SHADOW_OWNED || state == VMEMMAP_SHADOW_SHARED;
+}
+
+/* The states that one step can reach, by the state it starts from. */
+static const u8 shadow_next[VMEMMAP_SHADOW_NR_STATES] = {
+	[VMEMMAP_SHADOW_OWNED]	= BIT(VMEMMAP_SHADOW_SEALED),
+	[VMEMMAP_SHADOW_SEALED]	= BIT(VMEMMAP_SHADOW_OWNED) |
+				  BIT(VMEMMAP_SHADOW_JOINED),
+	[VMEMMAP_SHADOW_JOINED]	= BIT(VMEMMAP_SHADOW_SEALED) |
+				  BIT(VMEMMAP_SHADOW_SHARED),
+	[VMEMMAP_SHADOW_SHARED]	= BIT(VMEMMAP_SHADOW_JOINED),
+};
+
+/**
+ * vmemmap_shadow_pte_state() - read the state off an entry
+ * @pte:	a vmemmap entry
+ *
+ * Context: Any.
+ * Return: the state that the entry's tag names.
+ */
+VISIBLE_IF_KUNIT
+enum vmemmap_shadow_state vmemmap_shadow_pte_state(pte_t pte)
+{
+	return FIELD_GET(SHADOW_TAG, pte_val(pte));
+}
+
+/*
+ * Is this an entry as one of the four states has it? Read-only means RDONLY
+ * set and PTE_WRITE, the hardware's DBM, cleared: with DBM left set, hardware
+ * that manages the dirty state would let a store through.
+ */
+static bool shadow_pte_is_sound(pte_t pte)
+{
+	const bool writable =
+		shadow_is_writable(vmemmap_shadow_pte_state(pte));
+	const pteval_t perm = pte_val(pte) & (PTE_WRITE | PTE_RDONLY);
+
+	return pte_valid(pte) && !pte_cont(pte) &&
+	       perm == (writable ? PTE_WRITE : PTE_RDONLY);
+}
+
+/* The same entry in another state, everything but tag, permission, OA kept. */
+static pte_t shadow_mk_pte(pte_t pte, enum vmemmap_shadow_state state,
+			   unsigned long pfn)
+{
+	pteval_t val = pte_val(pfn_pte(pfn, pte_pgprot(pte)));
+
+	val &= ~(SHADOW_TAG | PTE_WRITE | PTE_RDONLY);
+	val |= FIELD_PREP(SHADOW_TAG, state);
+	val |= shadow_is_writable(state) ? PTE_WRITE : PTE_RDONLY;
+
+	return __pte(val);
+}
+
+/**
+ * vmemmap_shadow_step() - step one entry along the chain
+ * @ptep:	the entry
+ * @from:	the state it is in
+ * @to:		the state it shall be in
+ * @pfn:	the page it shall map; used by join and part only, since the
+ *		other steps keep the output address
+ *
+ * The caller has completed a TLBI since the entry's last step and, for join
+ * and part, has made the contents of the two pages equal.
+ *
+ * Context: Any. Takes no lock.
+ * Return: 0 on success; -EINVAL if the chain has no such step, or the entry
+ * is not one that could be stepped; -EAGAIN if the entry is not, or no
+ * longer, in @from.
+ */
+VISIBLE_IF_KUNIT
+int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
+			enum vmemmap_shadow_state to, unsigned long pfn)
+{
+	const pte_t old = __ptep_get(ptep);
+	pte_t new;
+
+	if (from >= VMEMMAP_SHADOW_NR_STATES || !(shadow_next[from] & BIT(to)))
+		return -EINVAL;
+	if (!shadow_pte_is_sound(old))
+		return -EINVAL;
+	if (vmemmap_shadow_pte_state(old) != from)
+		return -EAGAIN;
+
+	if (shadow_maps_head(from) == shadow_maps_head(to))
+		pfn = pte_pfn(old);
+	new = shadow_mk_pte(old, to, pfn);
+
+	/*
+	 * Release: whoever translates through the new entry must find in the
+	 * page what was stored there before this step. It pairs with the
+	 * translation table walk of every other CPU, whose read of the entry
+	 * is ordered before the access that needed it (Arm ARM, "Definition
+	 * of the Arm memory model", translation-intrinsically-before). Without
+	 * it a reader could see bytes from before shadow_equalize() or
+	 * shadow_fill().
+	 */
+	if (cmpxchg_release(&pte_val(*ptep), pte_val(old), pte_val(new)) !=
+	    pte_val(old))
+		return -EAGAIN;
+
+	return 0;
+}
+
+/**
+ * vmemmap_shadow_ptep() - find the entry that maps a vmemmap address
+ * @addr:	an address in the populated vmemmap
+ *
+ * Context: Any, while the memory that the address describes cannot be
+ * hot-removed.
+ * Return: the entry, or NULL if the address is not mapped with a page.
+ */
+VISIBLE_IF_KUNIT
+pte_t *vmemmap_shadow_ptep(unsigned long addr)
+{
+	pgd_t *pgdp = pgd_offset_k(addr);
+	p4d_t *p4dp;
+	pud_t *pudp;
+	pmd_t *pmdp;
+
+	if (pgd_none(READ_ONCE(*pgdp)))
+		return NULL;
+	p4dp = p4d_offset(pgdp, addr);
+	if (p4d_none(READ_ONCE(*p4dp)))
+		return NULL;
+	pudp = pud_offset(p4dp, addr);
+	if (pud_none(READ_ONCE(*pudp)) || pud_leaf(READ_ONCE(*pudp)))
+		return NULL;
+	pmdp = pmd_offset(pudp, addr);
+	if (pmd_none(READ_ONCE(*pmdp)) || pmd_leaf(READ_ONCE(*pmdp)))
+		return NULL;
+
+	return pte_offset_kernel(pmdp, addr);
+}
+
+bool vmemmap_shadow_may_free(unsigned long start, unsigned long end)
+{
+	unsigned long addr;
+
+	for (addr = start; addr < end; addr += PAGE_SIZE) {
+		pte_t *ptep = vmemmap_shadow_ptep(addr);
+		pte_t pte;
+
+		if (!ptep)
+			continue;
+		pte = __ptep_get(ptep);
+		if (pte_none(pte))
+			continue;
+		if (SHADOW_WARN_ON(vmemmap_shadow_pte_state(pte) !=
+				   VMEMMAP_SHADOW_OWNED))
+			return false;
+	}
+
+	return true;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Contents								    */
+
+/* The vmemmap address that a folio's tail entry n, n >= 0, maps. */
+static unsigned long shadow_tail_addr(const struct folio *folio, unsigned int n)
+{
+	return (unsigned long)folio + (n + 1) * PAGE_SIZE;
+}
+
+static unsigned int shadow_nr_tails(const struct folio *folio)
+{
+	const unsigned long size = folio_nr_pages(folio) * sizeof(struct page);
+
+	/* A head's vmemmap page may not end in the middle of a struct page. */
+	if (!is_power_of_2(sizeof(struct page)) || size <= PAGE_SIZE)
+		return 0;
+
+	return size / PAGE_SIZE - 1;
+}
+
+/* The page that an entry maps, through its alias in the linear map. */
+static struct page *shadow_alias(pte_t pte)
+{
+	return page_to_virt(pte_page(pte));
+}
+
+/*
+ * A plain tail has nothing of its own: losing it loses nothing. Its flags
+ * word may hold what is the same for the whole folio, or means nothing there:
+ * node, zone, section, KASAN tag, last CPU and PID.
+ */
+static bool shadow_tail_is_plain(const struct page *tail,
+				 const struct folio *folio)
+{
+	const unsigned long place =
+		((unsigned long)ZONES_MASK << ZONES_PGSHIFT) |
+		((unsigned long)NODES_MASK << NODES_PGSHIFT);
+	const unsigned long flags = READ_ONCE(tail->flags);
+
+	return READ_ONCE(tail->compound_head) == (unsigned long)folio + 1 &&
+	       page_ref_count(tail) == 0 &&
+	       atomic_read(&tail->_mapcount) == -1 &&
+	       !(flags & PAGEFLAGS_MASK) &&
+	       !((flags ^ folio->flags) & place);
+}
+
+/*
+ * Gigantic folios of the boot command line come from memblock, and HugeTLB
+ * initializes only those of their struct pages that HVO keeps. The others
+ * hold nothing yet, and nothing knows of them.
+ */
+static bool shadow_tails_are_raw(const struct folio *folio)
+{
+	return system_state < SYSTEM_RUNNING &&
+	       folio_order(folio) > MAX_PAGE_ORDER;
+}
+
+/* Word by word, because readers look at @dst meanwhile. */
+static void shadow_copy_words(void *dst, const void *src, size_t size)
+{
+	unsigned long *d = dst;
+	const unsigned long *s = src;
+	size_t i;
+
+	for (i = 0; i < size / sizeof(*d); i++)
+		WRITE_ONCE(d[i], READ_ONCE(s[i]));
+}
+
+/**
+ * shadow_equalize() - make a sealed page's contents those of the head's page
+ * @folio:	the folio, which lies in the head's page
+ * @own:	the sealed page, through its alias
+ *
+ * Readers keep looking at the page. All they see of entries other than the
+ * first is that a few fields, which say nothing of a tail, change; their
+ * compound_head keeps its value. The first one turns from a plain tail to a
+ * fake head, and readers must find the head at either and in between.
+ *
+ * Return: 0 if the contents are equal; -EBUSY if the page holds anything but
+ * plain tails, then it is unchanged; -EAGAIN if the head's page changed
+ * meanwhile, then the page's first entry is a fake head.
+ */
+static int shadow_equalize(struct folio *folio, struct page *own)
+{
+	const struct page *head = &folio->page;
+	const size_t nr = PAGE_SIZE / sizeof(struct page);
+	const size_t word = sizeof(unsigned long);
+	size_t i;
+
+	if (!shadow_tails_are_raw(folio)) {
+		for (i = 0; i < nr; i++) {
+			if (!shadow_tail_is_plain(own + i, folio)) {
+				pr_warn_once("pfn %#lx: struct page not a plain tail, folio left unoptimized\n",
+					     folio_pfn(folio));
+				return -EBUSY;
+			}
+		}
+	}
+
+	shadow_copy_words(own + 1, head + 1, (nr - 1) * sizeof(struct page));
+	WRITE_ONCE(own->flags, READ_ONCE(head->flags));
+	shadow_copy_words((void *)own + 2 * word, (void *)head + 2 * word,
+			  sizeof(struct page) - 2 * word);
+	/*
+	 * Release: a reader that sees compound_head without bit 0 has to see
+	 * PG_head too, or it takes this entry for a page of order 0. Pairs
+	 * with the loads of compound_head and flags in _compound_head().
+	 */
+	smp_store_release(&own->compound_head, READ_ONCE(head->compound_head));
+
+	return memcmp(own, head, PAGE_SIZE) ? -EAGAIN : 0;
+}
+
+/**
+ * shadow_fill() - give a page in hand the contents of the head's page
+ * @folio:	the folio, which lies in the head's page
+ * @page:	the page, which nothing maps yet but the linear map
+ *
+ * Return: 0 if the contents are equal; -EAGAIN if the head's page changed
+ * meanwhile.
+ */
+static int shadow_fill(const struct folio *folio, struct page *page)
+{
+	copy_page(page_to_virt(page), folio);
+
+	return memcmp(page_to_virt(page), folio, PAGE_SIZE) ? -EAGAIN : 0;
+}
+
+/**
+ * shadow_replain() - turn copies of the head and its first tails into plain
+ *		      tails
+ * @folio:	the folio, which lies in the head's page
+ * @own:	the page that a SEALED or OWNED tail entry maps, through its
+ *		alias
+ *
+ * The reverse of shadow_equalize(), and a no-op on a page that it left alone.
+ * A stray writer may have set a bit of a flags word after the page was sealed
+ * or parted: what the head's page has not got is not ours to clear, so flags
+ * words are changed in place and never copied over.
+ */
+static void shadow_replain(const struct folio *folio, struct page *own)
+{
+	const struct page *plain = own + SHADOW_HEAD_PAGES;
+	const size_t word = sizeof(unsigned long);
+	size_t i;
+
+	if (READ_ONCE(own->compound_head) & 1 || !page_is_fake_head(own))
+		return;
+
+	/*
+	 * compound_head first: with bit 0 set a reader needs no PG_head, and
+	 * without PG_head it needs bit 0. Pairs with _compound_head().
+	 */
+	smp_store_release(&own->compound_head, plain->compound_head);
+	/* Order the store above before the flags word's change below. */
+	smp_wmb();
+
+	for (i = 0; i < SHADOW_HEAD_PAGES; i++) {
+		set_mask_bits(&own[i].flags,
+			      READ_ONCE(folio_page(folio, i)->flags) &
+			      PAGEFLAGS_MASK, 0);
+		shadow_copy_words((void *)(own + i) + 2 * word,
+				  (void *)plain + 2 * word,
+				  sizeof(struct page) - 2 * word);
+	}
+}
+
+/* ------------------------------------------------------------------------ */
+/* Pages in hand							    */
+
+VISIBLE_IF_KUNIT
+struct page *vmemmap_shadow_alloc_page(int nid)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_alloc_page, nid);
+
+	/* From this node, or from others; the caller copes with failure. */
+	return alloc_pages_node(nid, GFP_KERNEL | __GFP_RETRY_MAYFAIL |
+				__GFP_NOWARN, 0);
+}
+
+static void shadow_free_pages(struct list_head *pages)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, pages, lru) {
+		list_del(&page->lru);
+		if (PageReserved(page)) {
+			memmap_boot_pages_add(-1);
+			free_bootmem_page(page);
+		} else {
+			memmap_pages_add(-1);
+			__free_page(page);
+		}
+	}
+}
+
+/* All or nothing. */
+static int shadow_alloc_pages(int nid, unsigned int nr, struct list_head *pages)
+{
+	LIST_HEAD(new);
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = vmemmap_shadow_alloc_page(nid);
+
+		if (!page) {
+			shadow_free_pages(&new);
+			return -ENOMEM;
+		}
+		memmap_pages_add(1);
+		list_add(&page->lru, &new);
+		cond_resched();
+	}
+	list_splice(&new, pages);
+
+	return 0;
+}
+
+static struct page *shadow_take_page(struct list_head *pages)
+{
+	struct page *page;
+
+	page = list_first_entry_or_null(pages, struct page, lru);
+	if (page)
+		list_del(&page->lru);
+
+	return page;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Windows								    */
+
+/**
+ * vmemmap_shadow_wait_readers() - wait for one RCU grace period
+ *
+ * A function of its own so that KUnit can count.
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_wait_readers(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_wait_readers);
+
+	synchronize_rcu();
+}
+
+/**
+ * shadow_tlbi_round() - complete a TLBI of every entry of a window
+ * @b:		the batch
+ * @lo:		first tail entry of the window, in each folio
+ * @hi:		tail entry behind the window's last, in each folio
+ *
+ * The first DSB makes the steps before it visible to every walker before the
+ * TLBIs are issued; without it a CPU could walk and cache the old entry after
+ * the TLBI. The second one waits until every CPU has dropped the old
+ * translations and completed the accesses it started through them; without
+ * it the next step would find them in use. The ISB gives this CPU, too, the
+ * new entries. See Arm ARM, "TLB maintenance".
+ *
+ * Neighbouring folios are covered with one range: that it spans the head
+ * entry between them costs a refill and saves an operation.
+ */
+static void shadow_tlbi_round(const struct shadow_batch *b,
+			      unsigned int lo, unsigned int hi)
+{
+	const unsigned long size = (hi - lo) * PAGE_SIZE;
+	unsigned int i = 0;
+
+	dsb(ishst);
+	while (i < b->nr) {
+		unsigned long start = shadow_tail_addr(b->folio[i], lo);
+		unsigned long end = start + size;
+
+		while (++i < b->nr) {
+			unsigned long next = shadow_tail_addr(b->folio[i], lo);
+
+			if (next == end + PAGE_SIZE)
+				end = next + size;
+			else if (next + size + PAGE_SIZE == start)
+				start = next;
+			else
+				break;
+		}
+		__flush_tlb_range_op(vaale1is, start,
+				     (end - start) >> PAGE_SHIFT, PAGE_SIZE, 0,
+				     3, false, lpa2_is_enabled());
+	}
+	__tlbi_sync_s1ish();
+	isb();
+}
+
+/*
+ * Step those of a folio's entries lo to hi - 1 that are in state from and
+ * keep their output address. Returns 0 if none is left in state from.
+ */
+static int shadow_step_range(struct folio *folio, unsigned int lo,
+			     unsigned int hi, enum vmemmap_shadow_state from,
+			     enum vmemmap_shadow_state to)
+{
+	unsigned int n;
+
+	for (n = lo; n < hi; n++) {
+		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
+		int ret;
+
+		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) != from)
+			continue;
+		ret = vmemmap_shadow_step(ptep, from, to, 0);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+/* How many of a folio's entries lo to hi - 1 map the head's page? */
+static unsigned int shadow_count_joined(const struct folio *folio,
+					unsigned int lo, unsigned int hi)
+{
+	unsigned int n, nr = 0;
+
+	for (n = lo; n < hi; n++) {
+		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
+
+		nr += shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep)));
+	}
+
+	return nr;
+}
+
+/* Are all of a folio's entries lo to hi - 1 in this state? */
+static bool shadow_all_in(const struct folio *folio, unsigned int lo,
+			  unsigned int hi, enum vmemmap_shadow_state state)
+{
+	unsigned int n;
+
+	for (n = lo; n < hi; n++) {
+		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
+
+		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) != state)
+			return false;
+	}
+
+	return true;
+}
+
+static int shadow_equalize_range(struct folio *folio, unsigned int lo,
+				 unsigned int hi)
+{
+	unsigned int n;
+	int ret;
+
+	for (n = lo; n < hi; n++) {
+		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
+
+		ret = shadow_equalize(folio, shadow_alias(__ptep_get(ptep)));
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+/* Join entries lo to hi - 1; the pages they mapped are in hand then. */
+static int shadow_join_range(struct folio *folio, unsigned int lo,
+			     unsigned int hi, struct list_head *pages)
+{
+	pte_t *headp = vmemmap_shadow_ptep((unsigned long)folio);
+	const unsigned long pfn = pte_pfn(__ptep_get(headp));
+	unsigned int n;
+
+	for (n = lo; n < hi; n++) {
+		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
+		struct page *own = pte_page(__ptep_get(ptep));
+		int ret;
+
+		ret = vmemmap_shadow_step(ptep, VMEMMAP_SHADOW_SEALED,
+					  VMEMMAP_SHADOW_JOINED, pfn);
+		if (ret)
+			return ret;
+		list_add(&own->lru, pages);
+	}
+
+	return 0;
+}
+
+/* Part those of entries lo to hi - 1 that are JOINED, with pages in hand. */
+static int shadow_part_range(struct folio *folio, unsigned int lo,
+			     unsigned int hi, struct list_head *pages)
+{
+	unsigned int n;
+
+	for (n = lo; n < hi; n++) {
+		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
+		struct page *page;
+		int ret;
+
+		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) !=
+		    VMEMMAP_SHADOW_JOINED)
+			continue;
+
+		page = shadow_take_page(pages);
+		if (SHADOW_WARN_ON(!page))
+			return -ENOMEM;
+
+		ret = shadow_fill(folio, page);
+		if (!ret)
+			ret = vmemmap_shadow_step(ptep, VMEMMAP_SHADOW_JOINED,
+						  VMEMMAP_SHADOW_SEALED,
+						  page_to_pfn(page));
+		if (ret) {
+			list_add(&page->lru, pages);
+			return ret;
+		}
+	}
+
+	return 0;
+}
+
+/* Re-plain the pages of entries lo to hi - 1 that map their own, open them. */
+static int shadow_open_own_range(struct folio *folio, unsigned int lo,
+				 unsigned int hi)
+{
+	unsigned int n;
+
+	for (n = lo; n < hi; n++) {
+		pte_t pte = __ptep_get(vmemmap_shadow_ptep(shadow_tail_addr(folio, n)));
+
+		if (!shadow_maps_head(vmemmap_shadow_pte_state(pte)))
+			shadow_replain(folio, shadow_alias(pte));
+	}
+
+	return shadow_step_range(folio, lo, hi, VMEMMAP_SHADOW_SEALED,
+				 VMEMMAP_SHADOW_OWNED);
+}
+
+/**
+ * shadow_optimize_window() - take a window along the chain, OWNED to SHARED
+ * @b:		the batch
+ * @lo:		first tail entry of the window, in each folio
+ * @hi:		tail entry behind the window's last, in each folio
+ *
+ * A folio with an entry that does not step takes no further step here and
+ * is marked failed; its entries may then be in any state.
+ */
+static void shadow_optimize_window(struct shadow_batch *b, unsigned int lo,
+				   unsigned int hi)
+{
+	unsigned int i;
+
+	for (i = 0; i < b->nr; i++) {
+		if (shadow_step_range(b->folio[i], lo, hi, VMEMMAP_SHADOW_OWNED,
+				      VMEMMAP_SHADOW_SEALED))
+			__set_bit(i, b->failed);
+	}
+	/* From here on no store reaches the pages but through their aliases. */
+	shadow_tlbi_round(b, lo, hi);
+
+	for (i = 0; i < b->nr; i++) {
+		if (test_bit(i, b->failed))
+			continue;
+		if (shadow_equalize_range(b->folio[i], lo, hi) ||
+		    shadow_join_range(b->folio[i], lo, hi, &b->pages))
+			__set_bit(i, b->failed);
+	}
+	/* From here on nothing reaches the pages that were parted. */
+	shadow_tlbi_round(b, lo, hi);
+
+	for (i = 0; i < b->nr; i++) {
+		if (test_bit(i, b->failed))
+			continue;
+		if (shadow_step_range(b->folio[i], lo, hi,
+				      VMEMMAP_SHADOW_JOINED,
+				      VMEMMAP_SHADOW_SHARED))
+			__set_bit(i, b->failed);
+	}
+	/* From here on no CPU faults on what it still believes read-only. */
+	shadow_tlbi_round(b, lo, hi);
+}
+
+/**
+ * shadow_restore_window() - take a window back, from wherever it is, to OWNED
+ * @b:		the batch, with a page in hand for each entry of the window
+ *		that maps the head's page
+ * @lo:		first tail entry of the window, in each folio
+ * @hi:		tail entry behind the window's last, in each folio
+ *
+ * Serves both restore, where all entries start SHARED, and roll-back, where
+ * they may be in any of the four states. An entry that a stray writer took
+ * back is tried again, with all the TLBI rounds, a bounded number of times.
+ *
+ * Return: 0 if every entry is OWNED, -EAGAIN if not.
+ */
+static int shadow_restore_window(struct shadow_batch *b, unsigned int lo,
+				 unsigned int hi)
+{
+	unsigned int i, tries;
+
+	for (tries = 0; tries < SHADOW_MAX_TRIES; tries++) {
+		bool done = true;
+
+		for (i = 0; i < b->nr; i++)
+			shadow_step_range(b->folio[i], lo, hi,
+					  VMEMMAP_SHADOW_SHARED,
+					  VMEMMAP_SHADOW_JOINED);
+		/* From here on no store reaches the head's page this way. */
+		shadow_tlbi_round(b, lo, hi);
+
+		for (i = 0; i < b->nr; i++)
+			shadow_part_range(b->folio[i], lo, hi, &b->pages);
+		/* From here on nothing reads the head's page this way. */
+		shadow_tlbi_round(b, lo, hi);
+
+		for (i = 0; i < b->nr; i++)
+			shadow_open_own_range(b->folio[i], lo, hi);
+		/* From here on no CPU faults on a page it may write to. */
+		shadow_tlbi_round(b, lo, hi);
+
+		for (i = 0; i < b->nr; i++)
+			done &= shadow_all_in(b->folio[i], lo, hi,
+					      VMEMMAP_SHADOW_OWNED);
+		if (done)
+			return 0;
+	}
+
+	return -EAGAIN;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Batches								    */
+
+static void shadow_batch_init(struct shadow_batch *b)
+{
+	b->nr = 0;
+	bitmap_zero(b->failed, SHADOW_BATCH);
+	INIT_LIST_HEAD(&b->pages);
+}
+
+/* Does this folio belong into this batch? The first one always does. */
+static bool shadow_batch_takes(const struct shadow_batch *b,
+			       const struct folio *folio)
+{
+	if (!b->nr)
+		return true;
+
+	return b->nr < SHADOW_BATCH && b->nid == folio_nid(folio) &&
+	       b->nr_tails == shadow_nr_tails(folio) &&
+	       (b->nr + 1) * b->nr_tails <= SHADOW_WINDOW;
+}
+
+static void shadow_batch_add(struct shadow_batch *b, struct folio *folio)
+{
+	if (!b->nr) {
+		b->nid = folio_nid(folio);
+		b->nr_tails = shadow_nr_tails(folio);
+	}
+	b->folio[b->nr++] = folio;
+}
+
+/* Entries of each folio that make one window. */
+static unsigned int shadow_window_step(const struct shadow_batch *b)
+{
+	return min(b->nr_tails, SHADOW_WINDOW);
+}
+
+/*
+ * The folio no longer counts as optimized: readers need not look for fake
+ * heads on its account, since it has got none.
+ */
+static void shadow_unmark(struct folio *folio)
+{
+	folio_clear_hugetlb_vmemmap_optimized(folio);
+	static_branch_dec(&hugetlb_optimize_vmemmap_key);
+}
+
+/*
+ * Take every entry of every folio of a batch to OWNED. On error the folios
+ * still count as optimized; their entries may then be in any state.
+ */
+static int shadow_restore_batch(struct shadow_batch *b)
+{
+	const unsigned int step = shadow_window_step(b);
+	unsigned int i, lo;
+
+	for (lo = 0; lo < b->nr_tails; lo += step) {
+		int ret = shadow_restore_window(b, lo,
+						min(lo + step, b->nr_tails));
+
+		if (ret)
+			return ret;
+		cond_resched();
+	}
+
+	for (i = 0; i < b->nr; i++)
+		shadow_unmark(b->folio[i]);
+
+	return 0;
+}
+
+/* Roll a folio back with the pages in hand. Needs no memory. */
+static noinline_for_stack void shadow_roll_back(struct folio *folio,
+						struct list_head *pages)
+{
+	struct shadow_batch one;
+
+	shadow_batch_init(&one);
+	shadow_batch_add(&one, folio);
+	list_splice_init(pages, &one.pages);
+	if (shadow_restore_batch(&one))
+		pr_warn_once("pfn %#lx: roll-back given up, folio left partly optimized\n",
+			     folio_pfn(folio));
+	list_splice(&one.pages, pages);
+}
+
+/* Optimize the folios of a batch. Each is marked, and readers were awaited. */
+static void shadow_optimize_batch(struct shadow_batch *b)
+{
+	const unsigned int step = shadow_window_step(b);
+	unsigned int i, lo;
+
+	for (lo = 0; lo < b->nr_tails; lo += step) {
+		shadow_optimize_window(b, lo, min(lo + step, b->nr_tails));
+		/* Several windows make one folio: no use to go on with it. */
+		if (b->nr == 1 && test_bit(0, b->failed))
+			break;
+		cond_resched();
+	}
+
+	for_each_set_bit(i, b->failed, b->nr)
+		shadow_roll_back(b->folio[i], &b->pages);
+
+	/* What is still in hand, nothing maps any more: see the TLBI rounds. */
+	shadow_free_pages(&b->pages);
+}
+
+/* ------------------------------------------------------------------------ */
+/* The two operations							    */
+
+/* Mark a folio as optimized, if it can be: true if it was marked now. */
+static bool shadow_mark(struct folio *folio)
+{
+	const unsigned int nr_tails = shadow_nr_tails(folio);
+	unsigned int n;
+	pte_t *ptep;
+
+	if (READ_ONCE(shadow_broken) || !shadow_pagegran || !nr_tails)
+		return false;
+	if (folio_test_hugetlb_vmemmap_optimized(folio))
+		return false;
+	if (SHADOW_WARN_ON(!folio_test_hugetlb(folio) || folio_ref_count(folio)))
+		return false;
+
+	/* Mapped with pages, each its own? Then no later step meets a hole. */
+	for (n = 0; n <= nr_tails; n++) {
+		ptep = vmemmap_shadow_ptep((unsigned long)folio + n * PAGE_SIZE);
+		if (SHADOW_WARN_ON(!ptep || !shadow_pte_is_sound(__ptep_get(ptep)) ||
+				   vmemmap_shadow_pte_state(__ptep_get(ptep)) !=
+				   VMEMMAP_SHADOW_OWNED))
+			return false;
+	}
+
+	/*
+	 * The vmemmap of hot-added memory may lie in that memory itself, at
+	 * its start. Its pages must stay where they are, and if the first one
+	 * of a folio is such a page, all are, by the alignment of both.
+	 */
+	ptep = vmemmap_shadow_ptep((unsigned long)folio);
+	if (PageVmemmapSelfHosted(pte_page(__ptep_get(ptep))))
+		return false;
+
+	/*
+	 * The key before the first fake head, so that every reader looks out
+	 * for one; the flag, which lies in the head's page, before the head's
+	 * page is copied.
+	 */
+	static_branch_inc(&hugetlb_optimize_vmemmap_key);
+	folio_set_hugetlb_vmemmap_optimized(folio);
+
+	return true;
+}
+
+void vmemmap_shadow_optimize_folio(struct folio *folio)
+{
+	struct shadow_batch b;
+
+	might_sleep();
+	if (!shadow_mark(folio))
+		return;
+
+	/* See vmemmap_shadow_optimize_folios(). */
+	vmemmap_shadow_wait_readers();
+
+	shadow_batch_init(&b);
+	shadow_batch_add(&b, folio);
+	shadow_optimize_batch(&b);
+}
+
+void vmemmap_shadow_optimize_folios(struct list_head *folios)
+{
+	struct folio *folio, *next;
+	struct shadow_batch b;
+	LIST_HEAD(others);
+
+	might_sleep();
+	list_for_each_entry_safe(folio, next, folios, lru) {
+		if (!shadow_mark(folio))
+			list_move_tail(&folio->lru, &others);
+		cond_resched();
+	}
+	if (list_empty(folios))
+		goto out;
+
+	/*
+	 * The folios are frozen: who looks at a tail from now on sees a
+	 * reference count of 0 and does not write. Who saw a tail's count in
+	 * its previous life, before the freeze, may be about to compare and
+	 * exchange it still, and an arm64 CAS needs write permission even if
+	 * its comparison fails. page_ref_add_unless() does both in one RCU
+	 * read-side critical section: after a grace period it is done.
+	 */
+	vmemmap_shadow_wait_readers();
+
+	shadow_batch_init(&b);
+	list_for_each_entry(folio, folios, lru) {
+		if (!shadow_batch_takes(&b, folio)) {
+			shadow_optimize_batch(&b);
+			shadow_batch_init(&b);
+		}
+		shadow_batch_add(&b, folio);
+	}
+	shadow_optimize_batch(&b);
+out:
+	list_splice(&others, folios);
+}
+
+int vmemmap_shadow_restore_folio(struct folio *folio)
+{
+	const unsigned int nr_tails = shadow_nr_tails(folio);
+	struct shadow_batch b;
+	int ret;
+
+	might_sleep();
+	VM_WARN_ON_ONCE_FOLIO(!folio_test_hugetlb(folio), folio);
+	VM_WARN_ON_ONCE_FOLIO(folio_ref_count(folio), folio);
+
+	if (!folio_test_hugetlb_vmemmap_optimized(folio))
+		return 0;
+
+	shadow_batch_init(&b);
+	shadow_batch_add(&b, folio);
+	ret = shadow_alloc_pages(b.nid, shadow_count_joined(folio, 0, nr_tails),
+				 &b.pages);
+	if (ret)
+		return ret;
+
+	/* See vmemmap_shadow_restore_folios(). */
+	vmemmap_shadow_wait_readers();
+
+	ret = shadow_restore_batch(&b);
+	shadow_free_pages(&b.pages);
+
+	return ret;
+}
+
+long vmemmap_shadow_restore_folios(struct list_head *folios,
+				   struct list_head *restored)
+{
+	struct folio *folio, *next;
+	struct shadow_batch b;
+	bool waited = false;
+	long nr = 0;
+	int ret = 0;
+
+	might_sleep();
+	while (!ret && !list_empty(folios)) {
+		unsigned int i;
+
+		/*
+		 * Gather a batch, with pages for it. Memory that runs out cuts
+		 * the batch short, and ends the call once not even its first
+		 * folio gets any: then nothing of that folio has changed.
+		 */
+		shadow_batch_init(&b);
+		list_for_each_entry_safe(folio, next, folios, lru) {
+			if (!folio_test_hugetlb_vmemmap_optimized(folio)) {
+				list_move_tail(&folio->lru, restored);
+				continue;
+			}
+			if (!shadow_batch_takes(&b, folio))
+				break;
+			ret = shadow_alloc_pages(folio_nid(folio),
+						 shadow_count_joined(folio, 0,
+							shadow_nr_tails(folio)),
+						 &b.pages);
+			if (ret)
+				break;
+			shadow_batch_add(&b, folio);
+		}
+		if (!b.nr)
+			break;
+
+		/*
+		 * The folios are frozen. Who saw the head's reference count
+		 * through an alias before that may be about to compare and
+		 * exchange it still; see vmemmap_shadow_optimize_folios().
+		 */
+		if (!waited)
+			vmemmap_shadow_wait_readers();
+		waited = true;
+
+		ret = shadow_restore_batch(&b);
+		shadow_free_pages(&b.pages);
+		if (ret)
+			break;
+
+		for (i = 0; i < b.nr; i++)
+			list_move_tail(&b.folio[i]->lru, restored);
+		nr += b.nr;
+		cond_resched();
+	}
+
+	return ret ?: nr;
+}

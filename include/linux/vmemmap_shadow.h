@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The shadow vmemmap of arm64: HugeTLB Vmemmap Optimization (HVO) in legal
+ * steps. See Documentation/mm/vmemmap_shadow.rst.
+ */
+#ifndef _LINUX_VMEMMAP_SHADOW_H
+#define _LINUX_VMEMMAP_SHADOW_H
+
+#include <linux/kconfig.h>
+#include <linux/types.h>
+
+struct folio;
+struct list_head;
+struct page;
+
+/**
+ * enum vmemmap_shadow_state - the state of a vmemmap entry
+ * @VMEMMAP_SHADOW_OWNED:	maps its own page, read-write. An entry that was
+ *				never touched is in this state.
+ * @VMEMMAP_SHADOW_SEALED:	maps its own page, read-only.
+ * @VMEMMAP_SHADOW_JOINED:	maps the head's vmemmap page, read-only.
+ * @VMEMMAP_SHADOW_SHARED:	maps the head's vmemmap page, read-write.
+ *
+ * The value is the tag which the entry itself carries in two of its software
+ * bits: whoever reads an entry knows its state, without a lock and without a
+ * table beside it.
+ */
+enum vmemmap_shadow_state {
+	VMEMMAP_SHADOW_OWNED,
+	VMEMMAP_SHADOW_SEALED,
+	VMEMMAP_SHADOW_JOINED,
+	VMEMMAP_SHADOW_SHARED,
+	VMEMMAP_SHADOW_NR_STATES,
+};
+
+#ifdef CONFIG_ARM64_VMEMMAP_PAGEGRAN
+
+/**
+ * vmemmap_shadow_enabled() - is the vmemmap mapped with pages?
+ *
+ * Tells vmemmap_populate() which mapping to build and HugeTLB whether folios
+ * can be optimized. The answer is fixed once early parameters are parsed.
+ *
+ * Context: Any.
+ * Return: false if the kernel was booted with vmemmap_pagegran=off.
+ */
+bool vmemmap_shadow_enabled(void);
+
+/**
+ * vmemmap_shadow_may_free() - may this vmemmap range be torn down?
+ * @start:	first address of the range, page-aligned
+ * @end:	first address behind the range, page-aligned
+ *
+ * Memory hot-remove frees the page that each vmemmap entry maps. That is
+ * right only if the entry is OWNED: in any other state the page is, or may
+ * become, the page of a HugeTLB folio's head, and freeing it once for each
+ * entry that maps it would corrupt memory. Mappings larger than a page have
+ * no state and are passed over.
+ *
+ * Context: Memory hot-remove, which holds mem_hotplug_lock for writing.
+ * Return: true if every entry is OWNED; false, after one WARN, if not. The
+ * caller then has to leave the range alone.
+ */
+bool vmemmap_shadow_may_free(unsigned long start, unsigned long end);
+
+#else
+
+static inline bool vmemmap_shadow_enabled(void)
+{
+	return false;
+}
+
+static inline bool vmemmap_shadow_may_free(unsigned long start,
+					   unsigned long end)
+{
+	return true;
+}
+
+#endif /* CONFIG_ARM64_VMEMMAP_PAGEGRAN */
+
+/**
+ * vmemmap_shadow_refuses() - must HugeTLB leave every folio unoptimized?
+ *
+ * Context: Any.
+ * Return: true if this kernel steps entries as described in
+ * Documentation/mm/vmemmap_shadow.rst but its vmemmap is not mapped with
+ * pages. Always false where HVO is done the generic way.
+ */
+static inline bool vmemmap_shadow_refuses(void)
+{
+	return IS_ENABLED(CONFIG_ARM64_VMEMMAP_PAGEGRAN) &&
+	       !vmemmap_shadow_enabled();
+}
+
+/*
+ * The two operations. They are declared, though not defined, in every
+ * configuration, so that mm/hugetlb_vmemmap.c can call them behind
+ * IS_ENABLED(CONFIG_ARM64_VMEMMAP_PAGEGRAN).
+ */
+
+/**
+ * vmemmap_shadow_optimize_folio() - map a folio's tail entries to its head's
+ *				     vmemmap page and free theirs
+ * @folio:	a HugeTLB folio with a frozen reference count, owned by the
+ *		caller alone
+ *
+ * Best effort: folio_test_hugetlb_vmemmap_optimized() tells the outcome. A
+ * folio that is already optimized, whose vmemmap is self-hosted (see
+ * memory_hotplug.memmap_on_memory), or with a tail page that carries anything
+ * of its own is left as it was. Needs no memory.
+ *
+ * Context: Process context. Sleeps: waits for one RCU grace period.
+ */
+void vmemmap_shadow_optimize_folio(struct folio *folio);
+
+/**
+ * vmemmap_shadow_optimize_folios() - optimize every folio on a list
+ * @folios:	list of HugeTLB folios, linked by folio->lru, to each of which
+ *		vmemmap_shadow_optimize_folio()'s conditions apply. The list
+ *		belongs to the caller alone; its order may change.
+ *
+ * Context: Process context. Sleeps: waits for one RCU grace period in all,
+ * and for none if there is nothing to optimize.
+ */
+void vmemmap_shadow_optimize_folios(struct list_head *folios);
+
+/**
+ * vmemmap_shadow_restore_folio() - give a folio's tail entries pages of their
+ *				    own again
+ * @folio:	a HugeTLB folio with a frozen reference count, owned by the
+ *		caller alone
+ *
+ * Context: Process context. Sleeps: allocates memory and waits for one RCU
+ * grace period.
+ * Return: 0 on success, also if @folio was not optimized; -ENOMEM if the
+ * pages could not be allocated, then nothing has changed; -EAGAIN if stray
+ * writers kept taking entries back, then @folio still counts as optimized
+ * and the call may be repeated.
+ */
+int vmemmap_shadow_restore_folio(struct folio *folio);
+
+/**
+ * vmemmap_shadow_restore_folios() - restore every folio on a list
+ * @folios:	list of HugeTLB folios, linked by folio->lru, to each of which
+ *		vmemmap_shadow_restore_folio()'s conditions apply. The list
+ *		belongs to the caller alone.
+ * @restored:	list that takes every folio whose vmemmap is complete, those
+ *		that never were optimized included
+ *
+ * Stops at the first error. The folio that met it and all that were not
+ * reached stay on @folios.
+ *
+ * Context: Process context. Sleeps: allocates memory and waits for one RCU
+ * grace period in all, for none if no folio is optimized.
+ * Return: the number of folios restored, or the error of
+ * vmemmap_shadow_restore_folio().
+ */
+long vmemmap_shadow_restore_folios(struct list_head *folios,
+				   struct list_head *restored);
+
+#if defined(CONFIG_ARM64_VMEMMAP_PAGEGRAN) && IS_ENABLED(CONFIG_KUNIT)
+/* What mm/kunit/vmemmap_shadow_kunit.c looks at and replaces. */
+#include <asm/pgtable-types.h>
+
+enum vmemmap_shadow_state vmemmap_shadow_pte_state(pte_t pte);
+int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
+			enum vmemmap_shadow_state to, unsigned long pfn);
+pte_t *vmemmap_shadow_ptep(unsigned long addr);
+struct page *vmemmap_shadow_alloc_page(int nid);
+void vmemmap_shadow_wait_readers(void);
+#endif
+
+#endif /* _LINUX_VMEMMAP_SHADOW_H */

@@ -1,0 +1,730 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the shadow vmemmap: the states and steps of one entry, on an
+ * entry that nothing walks; optimize and restore, on the live vmemmap.
+ *
+ * No figure here depends on the granule: sizes come from the kernel's
+ * constants.
+ */
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/panic.h>
+#include <linux/pgtable.h>
+#include <linux/poison.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <linux/vmemmap_shadow.h>
+
+#define NR_STATES	VMEMMAP_SHADOW_NR_STATES
+#define PAGES_PER_ENTRY	(PAGE_SIZE / sizeof(struct page))
+/* struct pages that belong to the folio itself. */
+#define HEAD_PAGES	(sizeof(struct folio) / sizeof(struct page))
+
+/* Two pages that a synthetic entry may map. Nobody walks to them. */
+#define OWN_PFN		0x1234UL
+#define HEAD_PFN	0x5678UL
+
+static const char * const state_name[NR_STATES] = {
+	"OWNED", "SEALED", "JOINED", "SHARED",
+};
+
+/* What each state means, written down a second time, by hand. */
+static const struct state_meaning {
+	unsigned long pfn;
+	bool writable;
+} meaning[NR_STATES] = {
+	[VMEMMAP_SHADOW_OWNED]	= { OWN_PFN, true },
+	[VMEMMAP_SHADOW_SEALED]	= { OWN_PFN, false },
+	[VMEMMAP_SHADOW_JOINED]	= { HEAD_PFN, false },
+	[VMEMMAP_SHADOW_SHARED]	= { HEAD_PFN, true },
+};
+
+/* An untouched entry, as vmemmap_pte_populate() builds it. */
+static pte_t untouched(void)
+{
+	return pfn_pte(OWN_PFN, PAGE_KERNEL);
+}
+
+/* Walk an untouched entry along the chain up to a state. */
+static pte_t entry_in(struct kunit *test, enum vmemmap_shadow_state state)
+{
+	pte_t pte = untouched();
+	unsigned int s;
+
+	for (s = VMEMMAP_SHADOW_OWNED; s < state; s++)
+		KUNIT_ASSERT_EQ(test, 0,
+				vmemmap_shadow_step(&pte, s, s + 1, HEAD_PFN));
+
+	return pte;
+}
+
+/* ------------------------------------------------------------------------ */
+/* One entry								    */
+
+static void state_of_untouched_entry_is_owned(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(untouched()),
+			VMEMMAP_SHADOW_OWNED);
+}
+
+static void state_tag_and_permission_and_page_agree(struct kunit *test)
+{
+	const pteval_t perm = PTE_WRITE | PTE_RDONLY;
+	unsigned int s;
+
+	for (s = 0; s < NR_STATES; s++) {
+		const pte_t pte = entry_in(test, s);
+
+		KUNIT_EXPECT_EQ_MSG(test, vmemmap_shadow_pte_state(pte), s,
+				    "tag of %s", state_name[s]);
+		KUNIT_EXPECT_EQ_MSG(test, pte_val(pte) & perm,
+				    meaning[s].writable ? PTE_WRITE : PTE_RDONLY,
+				    "permission of %s", state_name[s]);
+		KUNIT_EXPECT_EQ_MSG(test, pte_pfn(pte), meaning[s].pfn,
+				    "page of %s", state_name[s]);
+		KUNIT_EXPECT_TRUE(test, pte_valid(pte));
+		KUNIT_EXPECT_FALSE(test, pte_cont(pte));
+	}
+}
+
+static void state_changes_nothing_but_tag_permission_and_page(struct kunit *test)
+{
+	/* The bits in which any two states differ, tag included. */
+	const pteval_t tag =
+		pte_val(entry_in(test, VMEMMAP_SHADOW_SHARED)) ^
+		pte_val(pfn_pte(HEAD_PFN, PAGE_KERNEL));
+	unsigned int s;
+
+	/* Two bits, and all software's. */
+	KUNIT_EXPECT_EQ(test, hweight64(tag), 2);
+	KUNIT_EXPECT_EQ(test, tag & ~PTE_SWBITS_MASK, 0);
+	KUNIT_EXPECT_EQ(test, tag & PTE_DIRTY, 0);
+
+	for (s = 0; s < NR_STATES; s++) {
+		const pteval_t diff = pte_val(entry_in(test, s)) ^
+			pte_val(pfn_pte(meaning[s].pfn, PAGE_KERNEL));
+
+		KUNIT_EXPECT_EQ_MSG(test, diff & ~(tag | PTE_WRITE | PTE_RDONLY),
+				    0, "%s", state_name[s]);
+	}
+}
+
+static void state_back_at_owned_is_bit_for_bit_untouched(struct kunit *test)
+{
+	pte_t pte = entry_in(test, VMEMMAP_SHADOW_SHARED);
+	int s;
+
+	for (s = VMEMMAP_SHADOW_SHARED; s > VMEMMAP_SHADOW_OWNED; s--)
+		KUNIT_ASSERT_EQ(test, 0,
+				vmemmap_shadow_step(&pte, s, s - 1, OWN_PFN));
+	KUNIT_EXPECT_EQ(test, pte_val(pte), pte_val(untouched()));
+}
+
+struct step {
+	enum vmemmap_shadow_state from, to;
+};
+
+static const void *step_gen_params(const void *prev, char *desc)
+{
+	static struct step all[NR_STATES * NR_STATES];
+	const size_t n = prev ? (const struct step *)prev - all + 1 : 0;
+
+	if (n == ARRAY_SIZE(all))
+		return NULL;
+	all[n].from = n / NR_STATES;
+	all[n].to = n % NR_STATES;
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s to %s",
+		 state_name[all[n].from], state_name[all[n].to]);
+
+	return &all[n];
+}
+
+/* The chain is a line: a step leads to a neighbour, forward or back. */
+static bool is_neighbour(const struct step *s)
+{
+	return s->from + 1 == s->to || s->to + 1 == s->from;
+}
+
+static void step_legal_is_taken_and_illegal_refused(struct kunit *test)
+{
+	const struct step *s = test->param_value;
+	const pte_t before = entry_in(test, s->from);
+	pte_t pte = before;
+	int ret;
+
+	ret = vmemmap_shadow_step(&pte, s->from, s->to, meaning[s->to].pfn);
+
+	if (is_neighbour(s)) {
+		KUNIT_EXPECT_EQ(test, ret, 0);
+		KUNIT_EXPECT_EQ(test, pte_val(pte),
+				pte_val(entry_in(test, s->to)));
+	} else {
+		KUNIT_EXPECT_EQ(test, ret, -EINVAL);
+		KUNIT_EXPECT_EQ(test, pte_val(pte), pte_val(before));
+	}
+}
+
+/* The six steps of the chain. */
+static const struct step chain[] = {
+	{ VMEMMAP_SHADOW_OWNED, VMEMMAP_SHADOW_SEALED },
+	{ VMEMMAP_SHADOW_SEALED, VMEMMAP_SHADOW_JOINED },
+	{ VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED },
+	{ VMEMMAP_SHADOW_SHARED, VMEMMAP_SHADOW_JOINED },
+	{ VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SEALED },
+	{ VMEMMAP_SHADOW_SEALED, VMEMMAP_SHADOW_OWNED },
+};
+
+static void chain_desc(const struct step *s, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s to %s", state_name[s->from],
+		 state_name[s->to]);
+}
+KUNIT_ARRAY_PARAM(chain, chain, chain_desc);
+
+static void step_from_another_state_is_lost(struct kunit *test)
+{
+	const struct step *s = test->param_value;
+	unsigned int is;
+
+	for (is = 0; is < NR_STATES; is++) {
+		const pte_t before = entry_in(test, is);
+		pte_t pte = before;
+
+		if (is == s->from)
+			continue;
+		KUNIT_EXPECT_EQ(test, -EAGAIN,
+				vmemmap_shadow_step(&pte, s->from, s->to,
+						    meaning[s->to].pfn));
+		KUNIT_EXPECT_EQ(test, pte_val(pte), pte_val(before));
+	}
+}
+
+/* Whatever page the caller names: only join and part have a use for it. */
+static void step_changes_permission_or_page_but_not_both(struct kunit *test)
+{
+	const struct step *s = test->param_value;
+	const unsigned long named = HEAD_PFN + OWN_PFN;
+	pte_t pte = entry_in(test, s->from);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			vmemmap_shadow_step(&pte, s->from, s->to, named));
+	if (meaning[s->from].writable == meaning[s->to].writable) {
+		KUNIT_EXPECT_EQ(test, pte_pfn(pte), named);
+		KUNIT_EXPECT_FALSE(test, pte_write(pte));
+	} else {
+		KUNIT_EXPECT_EQ(test, pte_pfn(pte), meaning[s->from].pfn);
+	}
+}
+
+static void step_of_unsound_entry_is_refused(struct kunit *test)
+{
+	const pteval_t owned = pte_val(untouched());
+	const pteval_t shared = pte_val(entry_in(test, VMEMMAP_SHADOW_SHARED));
+	const struct {
+		const char *what;
+		pteval_t val;
+		struct step step;
+	} unsound[] = {
+		{ "empty", 0,
+		  { VMEMMAP_SHADOW_OWNED, VMEMMAP_SHADOW_SEALED } },
+		{ "invalid", owned & ~PTE_VALID,
+		  { VMEMMAP_SHADOW_OWNED, VMEMMAP_SHADOW_SEALED } },
+		{ "contiguous", owned | PTE_CONT,
+		  { VMEMMAP_SHADOW_OWNED, VMEMMAP_SHADOW_SEALED } },
+		{ "read-only without a tag",
+		  (owned & ~PTE_WRITE) | PTE_RDONLY,
+		  { VMEMMAP_SHADOW_OWNED, VMEMMAP_SHADOW_SEALED } },
+		{ "writable clean, which DBM lets a store through",
+		  shared | PTE_RDONLY,
+		  { VMEMMAP_SHADOW_SHARED, VMEMMAP_SHADOW_JOINED } },
+		{ "read-only in a writable state",
+		  (shared & ~PTE_WRITE) | PTE_RDONLY,
+		  { VMEMMAP_SHADOW_SHARED, VMEMMAP_SHADOW_JOINED } },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(unsound); i++) {
+		pte_t pte = __pte(unsound[i].val);
+
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
+				    vmemmap_shadow_step(&pte,
+							unsound[i].step.from,
+							unsound[i].step.to,
+							HEAD_PFN),
+				    "%s", unsound[i].what);
+		KUNIT_EXPECT_EQ_MSG(test, pte_val(pte), unsound[i].val, "%s",
+				    unsound[i].what);
+	}
+}
+
+/* ------------------------------------------------------------------------ */
+/* Folios on the live vmemmap						    */
+
+struct size_param {
+	const char *name;
+	unsigned long size;
+};
+
+/* One folio that fits a window and one that takes several. */
+static const struct size_param sizes[] = {
+	{ "PMD_SIZE", PMD_SIZE },
+	{ "1 GiB", SZ_1G },
+};
+
+static void size_desc(const struct size_param *p, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s (%lu KiB, %lu tail entries)",
+		 p->name, p->size / SZ_1K,
+		 p->size / PAGE_SIZE / PAGES_PER_ENTRY - 1);
+}
+KUNIT_ARRAY_PARAM(size, sizes, size_desc);
+
+/* Counters of one test, behind the replaced functions. */
+static int nr_waits;
+static int nr_allocs;
+static int fail_alloc_at;	/* count from 0; negative: never fail */
+
+static void count_waits(void)
+{
+	nr_waits++;
+	synchronize_rcu();
+}
+
+static struct page *count_or_fail_allocs(int nid)
+{
+	if (nr_allocs++ == fail_alloc_at)
+		return NULL;
+
+	return alloc_pages_node(nid, GFP_KERNEL, 0);
+}
+
+static int shadow_test_init(struct kunit *test)
+{
+	nr_waits = 0;
+	nr_allocs = 0;
+	fail_alloc_at = -1;
+	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
+				   count_waits);
+	kunit_activate_static_stub(test, vmemmap_shadow_alloc_page,
+				   count_or_fail_allocs);
+
+	return 0;
+}
+
+/* A folio as HugeTLB hands it over: typed, frozen, in nobody else's hands. */
+static struct folio *huge_folio(struct kunit *test, unsigned long size)
+{
+	const int order = get_order(size);
+	const gfp_t gfp = GFP_KERNEL | __GFP_COMP | __GFP_NOWARN;
+	struct folio *folio;
+
+	if (order > MAX_PAGE_ORDER) {
+		folio = folio_alloc_gigantic(order, gfp, numa_mem_id(), NULL);
+	} else {
+		struct page *page = alloc_pages(gfp, order);
+
+		folio = page ? page_folio(page) : NULL;
+	}
+	if (!folio)
+		kunit_skip(test, "no %lu KiB of contiguous memory", size / SZ_1K);
+
+	__folio_set_hugetlb(folio);
+	INIT_LIST_HEAD(&folio->lru);
+	folio_change_private(folio, NULL);
+	KUNIT_ASSERT_TRUE(test, folio_ref_freeze(folio, 1));
+
+	return folio;
+}
+
+/* Give it back, and see that the page allocator finds nothing wrong with it. */
+static void put_huge_folio(struct kunit *test, struct folio *folio)
+{
+	const bool tainted = test_taint(TAINT_BAD_PAGE);
+
+	KUNIT_ASSERT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	__folio_clear_hugetlb(folio);
+	folio_change_private(folio, NULL);
+	folio_ref_unfreeze(folio, 1);
+	folio_put(folio);
+
+	if (!tainted)
+		KUNIT_EXPECT_FALSE_MSG(test, test_taint(TAINT_BAD_PAGE),
+				       "bad page when the folio was freed");
+}
+
+static unsigned int nr_tails(const struct folio *folio)
+{
+	return folio_nr_pages(folio) / PAGES_PER_ENTRY - 1;
+}
+
+static pte_t tail_entry(const struct folio *folio, unsigned int n)
+{
+	return *vmemmap_shadow_ptep((unsigned long)folio + (n + 1) * PAGE_SIZE);
+}
+
+static pte_t head_entry(const struct folio *folio)
+{
+	return *vmemmap_shadow_ptep((unsigned long)folio);
+}
+
+/* Everybody who holds a struct page must find the head from it. */
+static void expect_readers_find_head(struct kunit *test, struct folio *folio)
+{
+	const unsigned long nr = folio_nr_pages(folio);
+	unsigned long i, wrong = 0;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = folio_page(folio, i);
+
+		if (page_folio(page) != folio || PageTail(page) != !!i ||
+		    PageHead(page) != !i || page_count(page) != 0 ||
+		    !PageHuge(page))
+			wrong++;
+	}
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %lu struct pages", nr);
+}
+
+static void expect_optimized(struct kunit *test, struct folio *folio)
+{
+	const unsigned long head_pfn = pte_pfn(head_entry(folio));
+	unsigned int n, wrong = 0;
+
+	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	for (n = 0; n < nr_tails(folio); n++) {
+		const pte_t pte = tail_entry(folio, n);
+
+		if (vmemmap_shadow_pte_state(pte) != VMEMMAP_SHADOW_SHARED ||
+		    !pte_write(pte) || pte_val(pte) & PTE_RDONLY ||
+		    pte_pfn(pte) != head_pfn)
+			wrong++;
+	}
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u tail entries", n);
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(head_entry(folio)),
+			VMEMMAP_SHADOW_OWNED);
+	expect_readers_find_head(test, folio);
+}
+
+static bool is_plain_tail(const struct page *page, const struct folio *folio)
+{
+	return page->compound_head == (unsigned long)folio + 1 &&
+	       page->mapping == TAIL_MAPPING && page->private == 0 &&
+	       page_ref_count(page) == 0 &&
+	       atomic_read(&page->_mapcount) == -1 &&
+	       !(page->flags & PAGEFLAGS_MASK) &&
+	       page_zonenum(page) == folio_zonenum(folio) &&
+	       page_to_nid(page) == folio_nid(folio);
+}
+
+/* All entries OWNED, no page mapped twice, all that follow the head plain. */
+static void expect_restored(struct kunit *test, struct folio *folio)
+{
+	const unsigned long head_pfn = pte_pfn(head_entry(folio));
+	unsigned long i, last = 0, odd = 0;
+	unsigned int n, wrong = 0;
+
+	KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	for (n = 0; n < nr_tails(folio); n++) {
+		const pte_t pte = tail_entry(folio, n);
+
+		if (vmemmap_shadow_pte_state(pte) != VMEMMAP_SHADOW_OWNED ||
+		    !pte_write(pte) || pte_val(pte) & PTE_RDONLY ||
+		    pte_pfn(pte) == head_pfn || pte_pfn(pte) == last)
+			wrong++;
+		last = pte_pfn(pte);
+	}
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u tail entries", n);
+
+	for (i = HEAD_PAGES; i < folio_nr_pages(folio); i++)
+		odd += !is_plain_tail(folio_page(folio, i), folio);
+	KUNIT_EXPECT_EQ_MSG(test, odd, 0, "tails that are not plain");
+	expect_readers_find_head(test, folio);
+}
+
+static int key_count(void)
+{
+	return static_key_count(&hugetlb_optimize_vmemmap_key.key);
+}
+
+static void optimize_and_restore_folio(struct kunit *test)
+{
+	const struct size_param *p = test->param_value;
+	struct folio *folio = huge_folio(test, p->size);
+	const pte_t head = head_entry(folio);
+	const int key = key_count();
+	void *before;
+
+	before = kmemdup(folio, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, before);
+	expect_restored(test, folio);
+
+	vmemmap_shadow_optimize_folio(folio);
+	expect_optimized(test, folio);
+	KUNIT_EXPECT_EQ(test, nr_waits, 1);
+	KUNIT_EXPECT_EQ(test, nr_allocs, 0);
+	KUNIT_EXPECT_EQ(test, key_count(), key + 1);
+	KUNIT_EXPECT_EQ(test, pte_val(head_entry(folio)), pte_val(head));
+
+	/* Once more: nothing to do, and nothing done. */
+	vmemmap_shadow_optimize_folio(folio);
+	KUNIT_EXPECT_EQ(test, nr_waits, 1);
+	KUNIT_EXPECT_EQ(test, key_count(), key + 1);
+
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+	expect_restored(test, folio);
+	KUNIT_EXPECT_EQ(test, nr_waits, 2);
+	KUNIT_EXPECT_EQ(test, nr_allocs, nr_tails(folio));
+	KUNIT_EXPECT_EQ(test, key_count(), key);
+	KUNIT_EXPECT_EQ(test, pte_val(head_entry(folio)), pte_val(head));
+	KUNIT_EXPECT_EQ(test, memcmp(before, folio, PAGE_SIZE), 0);
+
+	/* Once more, likewise. */
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+	KUNIT_EXPECT_EQ(test, nr_waits, 2);
+
+	kfree(before);
+	put_huge_folio(test, folio);
+}
+
+static void restore_without_memory_changes_nothing(struct kunit *test)
+{
+	const struct size_param *p = test->param_value;
+	struct folio *folio = huge_folio(test, p->size);
+	const unsigned int tails = nr_tails(folio);
+	const unsigned int fail_at[] = { 0, tails / 2, tails - 1 };
+	const int key = key_count();
+	unsigned int i;
+	void *before;
+
+	vmemmap_shadow_optimize_folio(folio);
+	expect_optimized(test, folio);
+	before = kmemdup(folio, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, before);
+
+	for (i = 0; i < ARRAY_SIZE(fail_at); i++) {
+		nr_allocs = 0;
+		fail_alloc_at = fail_at[i];
+		KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio),
+				-ENOMEM);
+		KUNIT_EXPECT_EQ(test, nr_allocs, fail_at[i] + 1);
+		expect_optimized(test, folio);
+		KUNIT_EXPECT_EQ(test, key_count(), key + 1);
+		KUNIT_EXPECT_EQ(test, memcmp(before, folio, PAGE_SIZE), 0);
+	}
+
+	fail_alloc_at = -1;
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+	expect_restored(test, folio);
+	kfree(before);
+	put_huge_folio(test, folio);
+}
+
+/*
+ * A tail with something of its own, in the last page: a folio of several
+ * windows has been joined all but for the last one when it is found.
+ */
+static void optimize_with_odd_tail_rolls_back(struct kunit *test)
+{
+	const struct size_param *p = test->param_value;
+	struct folio *folio = huge_folio(test, p->size);
+	struct page *odd = folio_page(folio, folio_nr_pages(folio) - 2);
+	const int key = key_count();
+
+	set_bit(PG_owner_priv_1, &odd->flags);
+	vmemmap_shadow_optimize_folio(folio);
+
+	/* What it had, it has still; without it, all is as it was. */
+	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, &odd->flags));
+	clear_bit(PG_owner_priv_1, &odd->flags);
+	expect_restored(test, folio);
+	KUNIT_EXPECT_EQ(test, key_count(), key);
+	KUNIT_EXPECT_EQ(test, nr_allocs, 0);
+
+	/* And it can be optimized after that. */
+	vmemmap_shadow_optimize_folio(folio);
+	expect_optimized(test, folio);
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+	put_huge_folio(test, folio);
+}
+
+/* More than one batch of them: see SHADOW_WINDOW. */
+#define NR_FOLIOS	(2 * SZ_1M / PAGE_SIZE / 7 + 1)
+
+static unsigned int make_folios(struct kunit *test, struct list_head *list,
+				unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct folio *folio = huge_folio(test, PMD_SIZE);
+
+		list_add(&folio->lru, list);
+	}
+
+	return nr;
+}
+
+static unsigned int put_folios(struct kunit *test, struct list_head *list)
+{
+	struct folio *folio, *next;
+	unsigned int nr = 0;
+
+	list_for_each_entry_safe(folio, next, list, lru) {
+		list_del(&folio->lru);
+		expect_restored(test, folio);
+		put_huge_folio(test, folio);
+		nr++;
+	}
+
+	return nr;
+}
+
+static void optimize_and_restore_list_waits_once(struct kunit *test)
+{
+	/* Larger PMDs do not fit a test guest's memory that often. */
+	const unsigned int nr = PMD_SIZE > SZ_32M ? 2 : NR_FOLIOS;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+	struct folio *folio;
+	unsigned int tails = 0;
+
+	make_folios(test, &folios, nr);
+	list_for_each_entry(folio, &folios, lru)
+		tails += nr_tails(folio);
+
+	vmemmap_shadow_optimize_folios(&folios);
+	KUNIT_EXPECT_EQ(test, nr_waits, 1);
+	list_for_each_entry(folio, &folios, lru)
+		expect_optimized(test, folio);
+
+	KUNIT_EXPECT_EQ(test, nr,
+			vmemmap_shadow_restore_folios(&folios, &restored));
+	KUNIT_EXPECT_EQ(test, nr_waits, 2);
+	KUNIT_EXPECT_EQ(test, nr_allocs, tails);
+	KUNIT_EXPECT_TRUE(test, list_empty(&folios));
+	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
+}
+
+static void operations_on_empty_list_wait_for_nobody(struct kunit *test)
+{
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+
+	vmemmap_shadow_optimize_folios(&folios);
+	KUNIT_EXPECT_EQ(test, 0,
+			vmemmap_shadow_restore_folios(&folios, &restored));
+	KUNIT_EXPECT_EQ(test, nr_waits, 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&folios));
+	KUNIT_EXPECT_TRUE(test, list_empty(&restored));
+}
+
+static void operations_on_mixed_list_do_what_is_left(struct kunit *test)
+{
+	struct folio *optimized = huge_folio(test, PMD_SIZE);
+	struct folio *odd = huge_folio(test, PMD_SIZE);
+	struct folio *plain = huge_folio(test, PMD_SIZE);
+	struct page *page = folio_page(odd, PAGES_PER_ENTRY);
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+
+	vmemmap_shadow_optimize_folio(optimized);
+	set_bit(PG_owner_priv_1, &page->flags);
+	list_add(&optimized->lru, &folios);
+	list_add(&odd->lru, &folios);
+	list_add(&plain->lru, &folios);
+
+	nr_waits = 0;
+	vmemmap_shadow_optimize_folios(&folios);
+	KUNIT_EXPECT_EQ(test, nr_waits, 1);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&folios), 3);
+	expect_optimized(test, optimized);
+	expect_optimized(test, plain);
+	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, &page->flags));
+	clear_bit(PG_owner_priv_1, &page->flags);
+	expect_restored(test, odd);
+
+	KUNIT_EXPECT_EQ(test, 2,
+			vmemmap_shadow_restore_folios(&folios, &restored));
+	KUNIT_EXPECT_TRUE(test, list_empty(&folios));
+	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), 3);
+}
+
+static void restore_list_without_memory_keeps_progress(struct kunit *test)
+{
+	const unsigned int nr = 3;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+	struct folio *first;
+
+	make_folios(test, &folios, nr);
+	vmemmap_shadow_optimize_folios(&folios);
+	first = list_first_entry(&folios, struct folio, lru);
+
+	/* Enough for the first folio, and for half of the second. */
+	fail_alloc_at = nr_tails(first) + nr_tails(first) / 2;
+	KUNIT_EXPECT_EQ(test, nr,
+			vmemmap_shadow_restore_folios(&folios, &restored));
+	KUNIT_EXPECT_TRUE(test, list_empty(&folios));
+
+	/* Nothing for the first one: the call ends, nothing has changed. */
+	vmemmap_shadow_optimize_folios(&restored);
+	nr_allocs = 0;
+	fail_alloc_at = 0;
+	KUNIT_EXPECT_EQ(test, -ENOMEM,
+			vmemmap_shadow_restore_folios(&restored, &folios));
+	KUNIT_EXPECT_TRUE(test, list_empty(&folios));
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&restored), nr);
+	list_for_each_entry(first, &restored, lru)
+		expect_optimized(test, first);
+
+	fail_alloc_at = -1;
+	KUNIT_EXPECT_EQ(test, nr,
+			vmemmap_shadow_restore_folios(&restored, &folios));
+	KUNIT_EXPECT_EQ(test, put_folios(test, &folios), nr);
+}
+
+static void hot_remove_of_owned_entries_is_allowed(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	const unsigned long start = (unsigned long)folio;
+
+	KUNIT_EXPECT_TRUE(test, vmemmap_shadow_may_free(start, start +
+				folio_nr_pages(folio) * sizeof(struct page)));
+	put_huge_folio(test, folio);
+}
+
+static struct kunit_case shadow_cases[] = {
+	KUNIT_CASE(state_of_untouched_entry_is_owned),
+	KUNIT_CASE(state_tag_and_permission_and_page_agree),
+	KUNIT_CASE(state_changes_nothing_but_tag_permission_and_page),
+	KUNIT_CASE(state_back_at_owned_is_bit_for_bit_untouched),
+	KUNIT_CASE_PARAM(step_legal_is_taken_and_illegal_refused,
+			 step_gen_params),
+	KUNIT_CASE_PARAM(step_from_another_state_is_lost, chain_gen_params),
+	KUNIT_CASE_PARAM(step_changes_permission_or_page_but_not_both,
+			 chain_gen_params),
+	KUNIT_CASE(step_of_unsound_entry_is_refused),
+	KUNIT_CASE_PARAM(optimize_and_restore_folio, size_gen_params),
+	KUNIT_CASE_PARAM(restore_without_memory_changes_nothing,
+			 size_gen_params),
+	KUNIT_CASE_PARAM(optimize_with_odd_tail_rolls_back, size_gen_params),
+	KUNIT_CASE(optimize_and_restore_list_waits_once),
+	KUNIT_CASE(operations_on_empty_list_wait_for_nobody),
+	KUNIT_CASE(operations_on_mixed_list_do_what_is_left),
+	KUNIT_CASE(restore_list_without_memory_keeps_progress),
+	KUNIT_CASE(hot_remove_of_owned_entries_is_allowed),
+	{}
+};
+
+static struct kunit_suite shadow_suite = {
+	.name = "vmemmap_shadow",
+	.init = shadow_test_init,
+	.test_cases = shadow_cases,
+};
+kunit_test_suite(shadow_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the shadow vmemmap");
+MODULE_LICENSE("GPL");
