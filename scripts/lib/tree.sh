@@ -220,3 +220,9 @@ tree_update()
 	kconfig_id=$(cd "$stage" && find . -name 'Kconfig*' -type f -print0 | sort -z |
 		xargs -0r sha256sum | sha256sum | cut -c -16)
 }
+
+# zone_list FILE: the files that a zone-*.txt names.
+zone_list()
+{
+	sed -e '1,/^Files:$/d' -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$1"
+}

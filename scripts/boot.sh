@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# make boot: run the boots that tests/boot/ describes; the result is out/boot.ktap.
+# BOOT=10-main runs only that one.
+#
+# A description is made of these:
+#	kernel guest|debug		which kernel
+#	machine CPUS MEM
+#	append PARAMETER...		the kernel's command line
+#	check NAME SPEC			a case for our init (tests/guest/init.c)
+#	twin NAME SPEC REGEX		the same, but it must fail with that message
+#	logs NAME COUNT REGEX		the console must have so many such lines
+. "$(dirname "$0")/lib.sh"
+
+GRANULE=${GRANULE:-4k} BOOT=${BOOT:-}
+one_of GRANULE "$GRANULE" 4k 16k 64k
+
+# shellcheck disable=SC2317 # called by the descriptions
+kernel() { d_kernel=$1; }
+# shellcheck disable=SC2317
+machine() { d_cpus=$1 d_mem=$2; }
+# shellcheck disable=SC2317
+append() { d_append=$*; }
+
+# shellcheck disable=SC2317
+check()
+{
+	names+=("$1") specs+=("$2") kinds+=(check) wants+=("")
+}
+
+# shellcheck disable=SC2317
+twin()
+{
+	names+=("$1") specs+=("!$2") kinds+=(twin) wants+=("$3")
+}
+
+# shellcheck disable=SC2317
+logs()
+{
+	names+=("$1") specs+=("$3") kinds+=(logs) wants+=("$2")
+}
+
+# guest_output SPEC: what the case wrote, without the records.
+guest_output()
+{
+	awk -v start="start $1" '
+		on && /^(ok|not ok|skip|start) / { exit }
+		on { print }
+		$0 == start { on = 1 }' "$res"
+}
+
+# result_of I: print "ok", "not ok" or "skip", and the seconds; the case's own
+# diagnostic lines go to stderr.
+result_of()
+{
+	local spec=${specs[$1]} want=${wants[$1]} n rec
+
+	if [ "${kinds[$1]}" = logs ]; then
+		n=$(log_count "$spec" "$con")
+		[ "$n" -eq "$want" ] && { echo ok; return; }
+		echo "# $n lines of the console match '$spec', expected $want" >&2
+		echo "not ok"
+		return
+	fi
+	guest_output "$spec" | sed -n 's/^#/#/p' >&2
+	rec=$(awk -v spec="$spec" '
+		/^(ok|not ok|skip) / && $(NF - 1) == spec { sub(" " spec, ""); print; exit }' \
+		FS=' ' "$res" | head -n 1)
+	if [ -z "$rec" ]; then
+		echo "# no result" >&2
+		echo "not ok"
+	elif [ "${kinds[$1]}" = twin ] && [[ $rec == ok* ]] &&
+	     ! guest_output "$spec" | grep -qE "$want"; then
+		echo "# it failed, but not with '$want'" >&2
+		echo "not ok"
+	else
+		echo "$rec"
+	fi
+}
+
+# one_boot FILE NUMBER: run one description; its KTAP goes to the file.
+one_boot()
+{
+	local names=() specs=() kinds=() wants=() d_kernel=guest d_cpus=2 d_mem=4G d_append=
+	local name i rec word args=() rc=0 failed=0 began=$SECONDS mem
+
+	name=$(basename "$1" .sh)
+	# shellcheck disable=SC1090
+	. "$1"
+	case $d_kernel in
+	debug)	guest_kernel "debug-$GRANULE" "$GRANULE" "$top/configs/debug.config" ;;
+	*)	guest_kernel "guest-$GRANULE" "$GRANULE" ;;
+	esac
+	for i in "${!specs[@]}"; do
+		[ "${kinds[i]}" = logs ] || args+=("${specs[i]}")
+	done
+	mem=$(mem_mb MEM "$d_mem" 512 65536)
+	say "# boot $name"
+	boot_guest "boot-$name" arm64 "$d_cpus" "$mem" 400 "$d_append" "${args[*]}" \
+		>"$build/log/boot-$name.verdict" || rc=$?
+
+	{
+		echo "    KTAP version 1"
+		echo "    # Subtest: $name"
+		echo "    1..$((${#names[@]} + 1))"
+	} >>"$ktap"
+	for i in "${!names[@]}"; do
+		rec=$(result_of "$i" 2>"$build/log/diag")
+		sed 's/^/    /' "$build/log/diag" >>"$ktap"
+		word=$(sed -E 's/ [0-9.]+$//' <<<"$rec")
+		case $word in
+		ok)	passed=$((passed + 1)) ;;
+		skip)
+			skipped=$((skipped + 1))
+			echo "    ok $((i + 1)) ${names[i]} # SKIP" >>"$ktap"
+			say "skip - $name: ${names[i]}"
+			cat "$build/log/diag"
+			continue
+			;;
+		*)	word="not ok" failed=$((failed + 1)) ;;
+		esac
+		echo "    $word $((i + 1)) ${names[i]}" >>"$ktap"
+		say "$word - $name: ${names[i]} (${rec##* } s)" | sed 's/ (\(ok\) s)$//'
+		if [ "$word" = "not ok" ] || [ "${kinds[i]}" = check ]; then
+			cat "$build/log/diag"
+		fi
+	done
+
+	# The boot itself: 1 only repeats that a case failed.
+	word=ok
+	if [ "$rc" -gt 1 ] || { [ "$rc" -eq 1 ] && [ "$failed" -eq 0 ]; }; then
+		word="not ok"
+		failed=$((failed + 1))
+	else
+		passed=$((passed + 1))
+	fi
+	if [ "$word" != ok ] || [ "$failed" -gt 0 ]; then
+		cat "$build/log/boot-$name.verdict"
+	fi
+	sed 's/^ */    # /' "$build/log/boot-$name.verdict" >>"$ktap"
+	echo "    $word $((${#names[@]} + 1)) the guest comes up and down clean" >>"$ktap"
+	say "$word - $name: the guest comes up and down clean ($((SECONDS - began)) s, $(rel "$con"))"
+	failures=$((failures + failed))
+	if [ "$failed" -gt 0 ]; then
+		[ "$rc" -ne 0 ] || rc=$E_FAIL
+		[ "$worst" -gt "$rc" ] || worst=$rc
+		echo "not ok $2 $name" >>"$ktap"
+	else
+		echo "ok $2 $name" >>"$ktap"
+	fi
+}
+
+began=$SECONDS
+lock
+deps kernel guest qemu
+source_get
+tree_update
+initrd_build arm64
+say "# make boot: $src_name, $GRANULE pages"
+
+mapfile -t files < <(printf '%s\n' "$top"/tests/boot/*.sh | grep -E "/${BOOT:-.*}\\.sh\$")
+[ ${#files[@]} -gt 0 ] || die $E_USAGE "There is no boot called $BOOT in tests/boot/"
+ktap=$out/boot.ktap
+passed=0 failures=0 skipped=0 worst=0
+{ echo "KTAP version 1"; echo "1..${#files[@]}"; } >"$ktap"
+for n in "${!files[@]}"; do
+	one_boot "${files[n]}" $((n + 1))
+done
+
+say "# results: $(rel "$ktap"), consoles: out/boot-*.console"
+printf '%s %s %s\n' "$passed" "$failures" "$skipped" >"$build/boot.count"
+say "# boot: $passed passed, $failures failed, $skipped skipped ($((SECONDS - began)) s)"
+[ $((passed + failures)) -gt 0 ] || exit $E_NOTEST
+[ "$failures" -gt 0 ] || [ -n "$BOOT" ] || record boot $((SECONDS - began))
+exit "$worst"

@@ -1,0 +1,16 @@
+# shellcheck shell=bash
+# The main job with page checks on, and the twins that must fail.
+kernel guest
+machine 2 4G
+append hugetlb_free_vmemmap=on init_on_alloc=1
+
+check "pools of every size" pools,hvo=on
+twin "pools without HVO are noticed" pools,hvo=on,busted 'freed 0 kB of vmemmap, expected'
+check "50 cycles of alloc, demote, free" cases,cycles,rounds=50
+twin "a page that is not freed is noticed" cases,cycles,rounds=1,busted 'huge pages are left'
+check "readers of every struct page meanwhile" cases,readers,seconds=15
+twin "readers that do not read are noticed" cases,readers,seconds=1,busted 'not every reader read'
+check "surplus pages at run time" cases,overcommit
+twin "a changed byte is noticed" cases,overcommit,busted 'the contents of page .* changed'
+check "memory pressure during restore" cases,pressure
+twin "no memory pressure is noticed" cases,pressure,busted 'there was no pressure'

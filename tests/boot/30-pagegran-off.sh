@@ -1,0 +1,8 @@
+# shellcheck shell=bash
+# vmemmap_pagegran=off keeps blocks, and HVO stays off however often it is asked for.
+kernel guest
+machine 2 4G
+append hugetlb_free_vmemmap=on vmemmap_pagegran=off
+
+check "HVO stays off" cases,off
+logs "one line says so" 1 'HVO.*off|vmemmap_pagegran=off'

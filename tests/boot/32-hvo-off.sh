@@ -1,0 +1,7 @@
+# shellcheck shell=bash
+# The option is built in but nobody asked for it.
+kernel guest
+machine 2 4G
+append hugetlb_free_vmemmap=off
+
+check "pools of every size" pools,hvo=off
