@@ -20,6 +20,7 @@ struct page;
  * @VMEMMAP_SHADOW_SEALED:	maps its own page, read-only.
  * @VMEMMAP_SHADOW_JOINED:	maps the head's vmemmap page, read-only.
  * @VMEMMAP_SHADOW_SHARED:	maps the head's vmemmap page, read-write.
+ * @VMEMMAP_SHADOW_NR_STATES:	how many states there are.
  *
  * The value is the tag which the entry itself carries in two of its software
  * bits: whoever reads an entry knows its state, without a lock and without a

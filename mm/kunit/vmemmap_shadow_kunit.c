@@ -183,6 +183,7 @@ static void chain_desc(const struct step *s, char *desc)
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s to %s", state_name[s->from],
 		 state_name[s->to]);
 }
+
 KUNIT_ARRAY_PARAM(chain, chain, chain_desc);
 
 static void step_from_another_state_is_lost(struct kunit *test)
@@ -281,6 +282,7 @@ static void size_desc(const struct size_param *p, char *desc)
 		 p->name, p->size / SZ_1K,
 		 p->size / PAGE_SIZE / PAGES_PER_ENTRY - 1);
 }
+
 KUNIT_ARRAY_PARAM(size, sizes, size_desc);
 
 /* Counters of one test, behind the replaced functions. */
@@ -585,7 +587,8 @@ static unsigned int put_folios(struct kunit *test, struct list_head *list)
 static void optimize_and_restore_list_waits_once(struct kunit *test)
 {
 	/* Larger PMDs do not fit a test guest's memory that often. */
-	const unsigned int nr = PMD_SIZE > SZ_32M ? 2 : NR_FOLIOS;
+	const unsigned long size = PMD_SIZE;
+	const unsigned int nr = size > SZ_32M ? 2 : NR_FOLIOS;
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
 	struct folio *folio;
@@ -724,6 +727,7 @@ static struct kunit_suite shadow_suite = {
 	.init = shadow_test_init,
 	.test_cases = shadow_cases,
 };
+
 kunit_test_suite(shadow_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the shadow vmemmap");

@@ -126,19 +126,19 @@ bool vmemmap_shadow_enabled(void)
 	return shadow_pagegran;
 }
 
+/* Not kstrtobool(): to that, "foo" is false and "yonder" is true. */
 static int __init shadow_parse_pagegran(char *arg)
 {
-	bool on;
-
-	if (!arg || kstrtobool(arg, &on)) {
-		pr_err("vmemmap_pagegran=%s is neither on nor off, staying on\n",
-		       arg ?: "");
-		return 0;
+	if (arg && !strcmp(arg, "on")) {
+		shadow_pagegran = true;
+	} else if (arg && !strcmp(arg, "off")) {
+		shadow_pagegran = false;
+		pr_info("vmemmap_pagegran=off: vmemmap may use blocks, HVO stays off\n");
+	} else {
+		pr_err("vmemmap_pagegran=%s is neither on nor off, staying %s\n",
+		       arg ?: "", shadow_pagegran ? "on" : "off");
 	}
 
-	shadow_pagegran = on;
-	if (!on)
-		pr_info("vmemmap_pagegran=off: vmemmap may use blocks, HVO stays off\n");
 	return 0;
 }
 early_param("vmemmap_pagegran", shadow_parse_pagegran);
@@ -358,13 +358,16 @@ static bool shadow_tail_is_plain(const struct page *tail,
 
 /*
  * Gigantic folios of the boot command line come from memblock, and HugeTLB
- * initializes only those of their struct pages that HVO keeps. The others
- * hold nothing yet, and nothing knows of them.
+ * makes tails of only those of their struct pages that HVO keeps. The others
+ * hold nothing yet, and nothing knows of them: a page of them can be told by
+ * its first one, which points to no head, or to no one's.
  */
-static bool shadow_tails_are_raw(const struct folio *folio)
+static bool shadow_page_is_raw(const struct page *own,
+			       const struct folio *folio)
 {
 	return system_state < SYSTEM_RUNNING &&
-	       folio_order(folio) > MAX_PAGE_ORDER;
+	       folio_order(folio) > MAX_PAGE_ORDER &&
+	       READ_ONCE(own->compound_head) != (unsigned long)folio + 1;
 }
 
 /* Word by word, because readers look at @dst meanwhile. */
@@ -399,7 +402,7 @@ static int shadow_equalize(struct folio *folio, struct page *own)
 	const size_t word = sizeof(unsigned long);
 	size_t i;
 
-	if (!shadow_tails_are_raw(folio)) {
+	if (!shadow_page_is_raw(own, folio)) {
 		for (i = 0; i < nr; i++) {
 			if (!shadow_tail_is_plain(own + i, folio)) {
 				pr_warn_once("pfn %#lx: struct page not a plain tail, folio left unoptimized\n",
@@ -506,28 +509,6 @@ static void shadow_free_pages(struct list_head *pages)
 	}
 }
 
-/* All or nothing. */
-static int shadow_alloc_pages(int nid, unsigned int nr, struct list_head *pages)
-{
-	LIST_HEAD(new);
-	unsigned int i;
-
-	for (i = 0; i < nr; i++) {
-		struct page *page = vmemmap_shadow_alloc_page(nid);
-
-		if (!page) {
-			shadow_free_pages(&new);
-			return -ENOMEM;
-		}
-		memmap_pages_add(1);
-		list_add(&page->lru, &new);
-		cond_resched();
-	}
-	list_splice(&new, pages);
-
-	return 0;
-}
-
 static struct page *shadow_take_page(struct list_head *pages)
 {
 	struct page *page;
@@ -624,19 +605,35 @@ static int shadow_step_range(struct folio *folio, unsigned int lo,
 	return 0;
 }
 
-/* How many of a folio's entries lo to hi - 1 map the head's page? */
-static unsigned int shadow_count_joined(const struct folio *folio,
-					unsigned int lo, unsigned int hi)
+/*
+ * Allocate a page for each of a folio's tail entries that maps the head's.
+ * All or nothing.
+ */
+static int shadow_alloc_for(const struct folio *folio, struct list_head *pages)
 {
-	unsigned int n, nr = 0;
+	const unsigned int nr_tails = shadow_nr_tails(folio);
+	LIST_HEAD(new);
+	unsigned int n;
 
-	for (n = lo; n < hi; n++) {
+	for (n = 0; n < nr_tails; n++) {
 		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
+		struct page *page;
 
-		nr += shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep)));
+		if (!shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep))))
+			continue;
+
+		page = vmemmap_shadow_alloc_page(folio_nid(folio));
+		if (!page) {
+			shadow_free_pages(&new);
+			return -ENOMEM;
+		}
+		memmap_pages_add(1);
+		list_add(&page->lru, &new);
+		cond_resched();
 	}
+	list_splice(&new, pages);
 
-	return nr;
+	return 0;
 }
 
 /* Are all of a folio's entries lo to hi - 1 in this state? */
@@ -1046,7 +1043,6 @@ out:
 
 int vmemmap_shadow_restore_folio(struct folio *folio)
 {
-	const unsigned int nr_tails = shadow_nr_tails(folio);
 	struct shadow_batch b;
 	int ret;
 
@@ -1059,8 +1055,7 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 
 	shadow_batch_init(&b);
 	shadow_batch_add(&b, folio);
-	ret = shadow_alloc_pages(b.nid, shadow_count_joined(folio, 0, nr_tails),
-				 &b.pages);
+	ret = shadow_alloc_for(folio, &b.pages);
 	if (ret)
 		return ret;
 
@@ -1099,10 +1094,7 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 			}
 			if (!shadow_batch_takes(&b, folio))
 				break;
-			ret = shadow_alloc_pages(folio_nid(folio),
-						 shadow_count_joined(folio, 0,
-							shadow_nr_tails(folio)),
-						 &b.pages);
+			ret = shadow_alloc_for(folio, &b.pages);
 			if (ret)
 				break;
 			shadow_batch_add(&b, folio);
