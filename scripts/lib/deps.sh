@@ -20,7 +20,7 @@ deps_for()
 		qemu)	echo qemu-system-arm jq ;;
 		x86)
 			echo qemu-system-x86 libelf-dev
-			[ "$host_arch" = x86_64 ] || echo gcc-x86-64-linux-gnu
+			[ "$host_arch" = x86_64 ] || echo gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 			;;
 		kunit)	echo python3 ;;
 		series)	echo git ;;

@@ -88,7 +88,7 @@ source_from_dir()
 		--exclude='/arch/*/include/generated' \
 		"$dir/" "$build/src/$src_key/" || exit $E_USAGE
 	# The built tree shares the files of the copy: make it again when they moved.
-	[ ! -s "$build/log/copy.log" ] || rm -rf "$build/tree/$src_key"{,.touched}
+	[ ! -s "$build/log/copy.log" ] || rm -rf "$build/tree/$src_key"{,.touched,-x86}
 }
 
 # patches_dir: the directory of the series for this kernel, or nothing when the
