@@ -22,8 +22,8 @@ export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
 from=$(sed -n 's/^From: //p' "$dir/$first" | head -n 1)
 date=$(sed -n 's/^Date: //p' "$dir/$first" | head -n 1)
 export GIT_AUTHOR_NAME=${from% <*} GIT_AUTHOR_DATE=$date
-GIT_AUTHOR_EMAIL=$(sed 's/.*<\(.*\)>.*/\1/' <<<"$from")
-export GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME
+email=${from##*<}
+export GIT_AUTHOR_EMAIL=${email%>*} GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME
 export GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$date
 
 # The pristine tree as one commit. The trees share inodes, so that this index
@@ -121,12 +121,13 @@ mv "$new" "$out/series"
 
 # Now as a stranger would: the series on a pristine tree.
 checkout
-am "$out"/series/0[0-9][0-9][1-9]-*.patch
+mapfile -t all < <(printf '%s\n' "$out"/series/[0-9]*.patch | grep -v /0000-)
+am "${all[@]}"
 git -C "$work" diff --name-status base HEAD >"$build/log/series.files"
 GIT_INDEX_FILE=$build/git/index
 export GIT_INDEX_FILE
 cp "$repo/index" "$GIT_INDEX_FILE"
-git --git-dir="$repo" read-tree -m "$(git -C "$work" rev-parse HEAD)"
+git --git-dir="$repo" --work-tree="$tree" read-tree -i -m "$(git -C "$work" rev-parse HEAD)"
 # "update-index" returns 1 for files that differ; the next two lines name them.
 git --git-dir="$repo" --work-tree="$tree" update-index -q --refresh >/dev/null || true
 differs=$(git --git-dir="$repo" --work-tree="$tree" diff --name-status

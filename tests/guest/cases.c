@@ -301,10 +301,7 @@ static long meminfo_kb(const char *name)
 	return kb;
 }
 
-/*
- * Take all memory but @leave_kb, with every one of our processes exempt from the
- * OOM killer but this one.
- */
+/* A process that takes all memory but @leave_kb. The OOM killer would take it first. */
 static pid_t spawn_hog(long leave_kb)
 {
 	int ready[2];
@@ -315,10 +312,11 @@ static pid_t spawn_hog(long leave_kb)
 		fatal("pipe: %s", strerror(errno));
 	pid = fork();
 	if (!pid) {
-		size_t chunk = 256 * KB;
+		long over;
 
 		write_text("/proc/self/oom_score_adj", "1000");
-		while (meminfo_kb("MemFree") > leave_kb) {
+		while ((over = meminfo_kb("MemFree") - leave_kb) > 0) {
+			size_t chunk = over > 64 * 1024 ? 8 * KB * KB : 256 * KB;
 			char *p = mmap(NULL, chunk, PROT_READ | PROT_WRITE,
 				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
@@ -351,9 +349,9 @@ static int pressure(void)
 	write_text("/proc/self/oom_score_adj", "-1000");
 	pages = pool_set(h, pool_pages(h));
 	check_freed("before", pages, h);
-	hog = spawn_hog(48 * 1024);
+	hog = spawn_hog(2 * min_free);
 	if (!busted)
-		write_long("/proc/sys/vm/min_free_kbytes", 64 * 1024);
+		write_long("/proc/sys/vm/min_free_kbytes", 4 * min_free);
 	left = pool_set(h, 0);
 	line("# %ld of %ld pages stayed under pressure, surplus %ld, %ld kB free", left, pages,
 	     hstate_get(h, "surplus_hugepages"), meminfo_kb("MemFree"));
@@ -377,19 +375,21 @@ static int pressure(void)
 }
 
 /*
- * pages=N: allocate and free as many of the smallest size with HVO off, then on;
- * freeing with HVO may take less than factor=N times as long. The twin asks for
- * a factor that cannot be met.
+ * pages=N: allocate and free as many of the smallest size with HVO off and on,
+ * in turn, five times. Freeing with HVO may take less than factor=N times as
+ * long; the shortest of the five count, for the host has other work. The twin
+ * asks for a factor that cannot be met.
  */
 static int bulk(void)
 {
 	const struct hstate *h = smallest();
 	long want = number("pages", 3500), factor = number("factor", 3);
-	double alloc[2], release[2], ratio;
+	double alloc[2] = { 1e9, 1e9 }, release[2] = { 1e9, 1e9 }, ratio;
 
-	for (int on = 0; on < 2; on++) {
+	for (int i = 0; i < 10 && !bad; i++) {
 		double t0, t1, t2, t3;
 		long got, freed;
+		int on = i % 2;
 
 		write_long("/proc/sys/vm/hugetlb_optimize_vmemmap", on);
 		compact();
@@ -405,10 +405,12 @@ static int bulk(void)
 		pool_set(h, 0);
 		t3 = now_ms();
 		check_restored("after freeing");
-		alloc[on] = t1 - t0;
-		release[on] = t3 - t2;
+		if (t1 - t0 < alloc[on])
+			alloc[on] = t1 - t0;
+		if (t3 - t2 < release[on])
+			release[on] = t3 - t2;
 		line("# HVO %s: %ld pages of %lu kB, alloc %.1f ms, free %.1f ms, vmemmap freed %ld kB",
-		     on ? "on" : "off", got, h->size_kb, alloc[on], release[on], freed);
+		     on ? "on" : "off", got, h->size_kb, t1 - t0, t3 - t2, freed);
 	}
 	ratio = release[1] / release[0];
 	line("# free with HVO on takes %.2f times as long as off, alloc %.2f times",

@@ -117,11 +117,14 @@ long memmap_kb(void)
 
 long memmap_kb_settled(long want)
 {
-	long kb = memmap_kb();
+	long kb = memmap_kb(), last = kb;
 
-	for (int i = 0; i < 100 && kb != want; i++) {
+	for (int i = 0; i < 200 && kb != want; i++) {
 		usleep(10000);
 		kb = memmap_kb();
+		if (kb != last)
+			i = 0;
+		last = kb;
 	}
 	return kb;
 }

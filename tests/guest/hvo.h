@@ -30,7 +30,10 @@ int write_long(const char *path, long value);
 long vmstat(const char *name);
 /* nr_memmap_pages + nr_memmap_boot_pages, in KiB. */
 long memmap_kb(void);
-/* The same, waiting up to a second for it to become @want. */
+/*
+ * The same, waiting for it to become @want until it has not moved for 2 s: pages
+ * that a process frees are restored by a worker, one grace period each.
+ */
 long memmap_kb_settled(long want);
 
 long hstate_get(const struct hstate *h, const char *file);
