@@ -19,12 +19,16 @@ first=$(series_patches "$dir" | head -n 1)
 
 export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
 # Our commits bear the name and the date of the first patch of the series.
-from=$(sed -n 's/^From: //p' "$dir/$first" | head -n 1)
-date=$(sed -n 's/^Date: //p' "$dir/$first" | head -n 1)
-export GIT_AUTHOR_NAME=${from% <*} GIT_AUTHOR_DATE=$date
-email=${from##*<}
-export GIT_AUTHOR_EMAIL=${email%>*} GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME
-export GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$date
+author()
+{
+	git mailinfo /dev/null /dev/null <"$dir/$first" | sed -n "s/^$1: //p"
+}
+GIT_AUTHOR_NAME=$(author Author)
+GIT_AUTHOR_EMAIL=$(author Email)
+GIT_AUTHOR_DATE=$(author Date)
+export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
+export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
+export GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
 
 # The pristine tree as one commit. The trees share inodes, so that this index
 # tells fast what differs in any of them.

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# make: the targets, cheapest first, with the time each took: the one measured
+# here last when there is one, else that of a two-core x86-64 host.
+. "$(dirname "$0")/lib.sh"
+
+# target, seconds warm and cold on two cores, what it does
+rows=(
+	"clean 1 1 remove .build/ and out/"
+	"series 8 70 write out/series/ for git am, apply it, compare with the tested tree"
+	"run 9 200 boot a guest, fill and free the pools, print the table, write out/run.json"
+	"lint 30 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
+	"kunit 30 300 the KUnit suite on arm64 under QEMU"
+	"boot 150 600 the guest test cases, KTAP in out/boot.ktap"
+	"check 220 1000 lint, kunit and boot for 4k"
+)
+
+printf '%-8s %8s %8s %8s\n' target warm cold "here"
+for r in "${rows[@]}"; do
+	read -r t warm cold what <<<"$r"
+	[ -f "$top/scripts/$t.sh" ] || [ "$t" = clean ] || continue
+	here=-
+	[ ! -f "$build/times/$t" ] || here="$(cat "$build/times/$t") s"
+	printf '%-8s %6d s %6d s %8s  %s\n' "$t" "$warm" "$cold" "$here" "$what"
+done
+cat <<'TEXT'
+
+GRANULE=4k|16k|64k CPUS=2 MEM=4G HVO=on|off	for make run; GRANULE for kunit and boot too
+BOOT=NAME	only that file of tests/boot/	KSRC=DIR	a kernel tree instead of Debian's
+V=1		show the exact commands
+TEXT

@@ -1,0 +1,236 @@
+#!/usr/bin/env bash
+# make lint: what can be checked without a guest. Every check is one line.
+. "$(dirname "$0")/lib.sh"
+
+began=$SECONDS
+lock
+deps kernel lint
+source_get
+tree_update
+dir=$(patches_dir)
+log=$build/log/lint.log
+: >"$log"
+passed=0 failed=0 skipped=0
+cd "$top"
+
+# verdict NAME RC: one line for a check, with what it wrote when it failed.
+verdict()
+{
+	if [ "$2" -eq 0 ]; then
+		say "ok - lint: $1"
+		passed=$((passed + 1))
+	else
+		say "not ok - lint: $1"
+		sed 's/^/  | /' "$build/log/check"
+		failed=$((failed + 1))
+	fi
+	cat "$build/log/check" >>"$log"
+}
+
+# run NAME FUNCTION...: a check passes when the function returns 0.
+run()
+{
+	local name=$1 rc=0
+
+	shift
+	("$@") >"$build/log/check" 2>&1 </dev/null || rc=1
+	verdict "$name" "$rc"
+}
+
+# twin NAME MESSAGE FUNCTION...: it must fail, with that message.
+twin()
+{
+	local name=$1 message=$2 rc=1
+
+	shift 2
+	if ("$@") >"$build/log/check" 2>&1 </dev/null; then
+		echo "it should have failed" >>"$build/log/check"
+	elif grep -q -- "$message" "$build/log/check"; then
+		rc=0
+	fi
+	verdict "$name" "$rc"
+}
+
+mapfile -t zone < <(zone_files)
+mapfile -t zone_c < <(printf '%s\n' "${zone[@]}" | grep '\.[ch]$')
+
+# checkpatch_clean FILE...: nothing but what scripts/checkpatch.allow explains.
+# Its lines are "NAME TYPE reason"; NAME is a base name, or * for every file.
+checkpatch_clean()
+{
+	local bad=0 f line type args
+
+	for f; do
+		args=("$f")
+		[[ $f == *.patch ]] || args=(-f "$tree/$f")
+		while IFS= read -r line; do
+			type=$(sed -nE 's/.*: (ERROR|WARNING|CHECK):([A-Z_]+): .*/\2/p' <<<"$line")
+			[ -n "$type" ] || continue
+			grep -qE "^($(basename "$f")|\*) $type " "$top/scripts/checkpatch.allow" && continue
+			printf '%s\n' "$line"
+			bad=1
+		done < <(cd "$tree" && {
+			scripts/checkpatch.pl --strict --no-signoff --terse --show-types \
+				--no-summary --max-line-length=100 "${args[@]}" 2>&1 || true
+		})
+	done
+	return $bad
+}
+
+checkpatch_twin()
+{
+	# Indented with spaces, and a line that ends in one.
+	printf '// SPDX-License-Identifier: GPL-2.0\nint f(void)\n{\n        return 0; \n}\n' \
+		>"$build/twin.c"
+	(cd "$tree" && scripts/checkpatch.pl --strict --no-signoff --terse --show-types -f "$build/twin.c")
+}
+
+kernel_doc()
+{
+	[ "${#zone_c[@]}" -gt 0 ] || return 0
+	(cd "$tree" && scripts/kernel-doc -none -Werror "${zone_c[@]}")
+}
+
+kernel_doc_twin()
+{
+	printf '/**\n * f() - one\n * @b: not there\n */\nint f(int a)\n{\n\treturn a;\n}\n' >"$build/twin.c"
+	(cd "$tree" && scripts/kernel-doc -none -Werror "$build/twin.c")
+}
+
+# Build our objects with sparse in front of the compiler.
+sparse_objects()
+{
+	local -a kmake
+	local f objs=()
+
+	obj=$build/O/$src_key/lint
+	mkdir -p "$obj"
+	kmake_args arm64 "$obj"
+	cat "$top"/configs/{guest,4k,hvo,lint}.config >"$obj/fragments"
+	KCONFIG_ALLCONFIG=$obj/fragments "${kmake[@]}" allnoconfig >/dev/null || return 1
+	config_check "$obj/.config" "$obj/fragments" || return 1
+	for f in "${zone_c[@]}"; do
+		[[ $f == *.h ]] || objs+=("${f%.c}.o")
+	done
+	# Objects that are there already would not be checked again.
+	(cd "$obj" && rm -f "${objs[@]}")
+	"${kmake[@]}" -j"$(nproc)" C=1 CHECK=sparse "${objs[@]}" 2>&1
+}
+
+sparse_clean()
+{
+	local text f bad=0 said
+
+	text=$(sparse_objects) || { printf '%s\n' "$text" | tail -n 20; return 1; }
+	for f in "${zone_c[@]}"; do
+		said=$(grep -E "(^|/)$f:[0-9]+:[0-9]+: (warning|error)" <<<"$text") || continue
+		printf '%s\n' "$said"
+		bad=1
+	done
+	# A check that did not run is not a check that passed.
+	[ "$(grep -c '^  CHECK ' <<<"$text")" -ge 1 ] || { echo "sparse did not run"; bad=1; }
+	return $bad
+}
+
+sparse_twin()
+{
+	printf 'static int *f(int __attribute__((address_space(1))) *p);\nstatic int *f(int __attribute__((address_space(1))) *p) { return p; }\nint *g(void); int *g(void) { return f(0); }\n' >"$build/twin.c"
+	sparse "$build/twin.c" 2>&1 | grep warning && return 1
+}
+
+# The series and the directory name the same patches, zone lists name every zone
+# file once.
+series_matches_directory()
+{
+	local bad=0 f n
+
+	for f in "$dir"/*.patch; do
+		n=$(series_patches "$dir" | grep -cxF "$(basename "$f")" || true)
+		[ "$n" -eq 1 ] || { echo "$(rel "$f") stands $n times in the series"; bad=1; }
+	done
+	while read -r f; do
+		[ -f "$dir/$f" ] || { echo "the series names $f, which is not there"; bad=1; }
+	done < <(series_patches "$dir"; sed -n 's/^# zone: //p' "$dir/series")
+	for f in "$dir"/zone-*.txt; do
+		grep -qxF "# zone: $(basename "$f")" "$dir/series" ||
+			{ echo "the series does not name $(basename "$f")"; bad=1; }
+	done
+	for f in "${zone[@]}" MAINTAINERS; do
+		n=$(for z in "$dir"/zone-*.txt; do zone_list "$z"; done | grep -cxF "$f" || true)
+		[ "$n" -eq 1 ] || { echo "$f stands in $n zone lists"; bad=1; }
+	done
+	grep -qxF "$src_version" "$dir/KNOWN" ||
+		echo "$src_version is not in $(rel "$dir/KNOWN"), though the patches fit"
+	return $bad
+}
+
+# Each patch on its own says what it does and carries no Signed-off-by.
+patches_in_form()
+{
+	local bad=0 f
+
+	for f in "$dir"/*.patch; do
+		grep -q '^Subject: \[PATCH' "$f" || { echo "$(rel "$f"): no Subject"; bad=1; }
+		! grep -q '^Signed-off-by:' "$f" || { echo "$(rel "$f"): Signed-off-by"; bad=1; }
+	done
+	return $bad
+}
+
+# A patch whose context is wrong must be refused although fuzz would take it.
+fuzz_twin()
+{
+	local stage=$build/stage/twin d=$build/stage/twin.patches p f
+
+	p=$(series_patches "$dir" | head -n 1)
+	rm -rf "$stage" "$d"
+	mkdir -p "$stage" "$d"
+	while read -r f; do
+		mkdir -p "$stage/$(dirname "$f")"
+		[ ! -f "$src/$f" ] || cp "$src/$f" "$stage/$f"
+	done < <(patch_files "$dir/$p")
+	# Change the first line of context of the first hunk.
+	awk '/^@@/ && !n { print; getline; sub(/^ .*/, " /* not what is there */"); n = 1 } { print }' \
+		"$dir/$p" >"$d/$p"
+	echo "$p" >"$d/series"
+	cp "$dir/KNOWN" "$d/KNOWN"
+	stage_patches "$stage" "$d"
+}
+
+# Only what belongs to us: no path of this machine, no space at a line's end.
+text_clean()
+{
+	local bad=0
+
+	git -C "$top" rev-parse --git-dir >/dev/null 2>&1 || return 0
+	! git -C "$top" grep -InF "$top" -- . || bad=1
+	! git -C "$top" grep -InE '[[:space:]]$' -- . ':!*.patch' ':!LICENSE' || bad=1
+	return $bad
+}
+
+say "# make lint: $src_name"
+run "shellcheck" shellcheck scripts/*.sh tests/boot/*.sh .ci/run
+run "shellcheck, what lib.sh brings in" shellcheck -a scripts/lib.sh
+run "no trailing space, no path of this machine" text_clean
+if [ -n "$dir" ]; then
+	run "series and directory agree" series_matches_directory
+	run "patches are in form" patches_in_form
+	say "ok - lint: patches apply without fuzz" && passed=$((passed + 1))	# tree_update did it
+	twin "a patch that needs fuzz is refused" "does not fit Linux" fuzz_twin
+	run "git am of the series gives the tested tree" "$top/scripts/series.sh"
+	run "checkpatch --strict, files" checkpatch_clean "${zone[@]}"
+	run "checkpatch --strict, series" checkpatch_clean "$out"/series/0*[!r].patch
+	twin "checkpatch notices a space at a line's end" TRAILING_WHITESPACE checkpatch_twin
+	run "kernel-doc" kernel_doc
+	twin "kernel-doc notices an argument that is not there" "Excess function parameter" kernel_doc_twin
+	run "sparse" sparse_clean
+	twin "sparse notices an address space" "different address spaces" sparse_twin
+else
+	say "skip - lint: there are no patches and no kernel files yet"
+	skipped=$((skipped + 1))
+fi
+
+say "# log: $(rel "$log")"
+printf '%s %s %s\n' "$passed" "$failed" "$skipped" >"$build/lint.count"
+say "# lint: $passed passed, $failed failed, $skipped skipped ($((SECONDS - began)) s)"
+[ "$failed" -eq 0 ] || exit $E_FAIL
+record lint $((SECONDS - began))
