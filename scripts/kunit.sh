@@ -66,7 +66,11 @@ count()
 passed=$(count PASS)
 failed=$(count FAIL)
 skipped=$(count SKIP)
-jq -r '[.. | .test_cases? // empty | .[]] | .[] |
+# The cases of a parameterized test stand in a group of its name.
+jq -r 'def leaves(p): (p + [.name] | map(select(. != null and . != ""))) as $p |
+		((.test_cases // [])[] | {status, name: ($p[1:] + [.name] | join(": "))}),
+		((.sub_groups // [])[] | leaves($p));
+	leaves([]) |
 	(if .status == "PASS" then "ok" elif .status == "SKIP" then "skip" else "not ok" end)
 	+ " - " + .name' "$json"
 grep -aE '^[[:space:]]*ok .*# SKIP' "$con" | sed 's/^[[:space:]]*/# /' || true

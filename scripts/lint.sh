@@ -215,7 +215,7 @@ if [ -n "$dir" ]; then
 	run "series and directory agree" series_matches_directory
 	run "patches are in form" patches_in_form
 	say "ok - lint: patches apply without fuzz" && passed=$((passed + 1))	# tree_update did it
-	twin "a patch that needs fuzz is refused" "does not fit Linux" fuzz_twin
+	twin "a patch that needs fuzz is refused" "does not fit" fuzz_twin
 	run "git am of the series gives the tested tree" "$top/scripts/series.sh"
 	run "checkpatch --strict, files" checkpatch_clean "${zone[@]}"
 	run "checkpatch --strict, series" checkpatch_clean "$out"/series/0*[!r].patch

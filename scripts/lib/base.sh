@@ -56,9 +56,9 @@ ticker()
 	exec {never}<> <(:)
 	while ! read -rt "$step" -u "$never"; do
 		if [ -t 1 ]; then
-			printf '\r\033[K  %s: %d s, %s' "$label" $((SECONDS - start)) "$(eval "$what")"
+			printf '\r\033[K  %s: %d s, %s' "$label" $((SECONDS - start)) "$(eval "$what" 2>/dev/null)"
 		else
-			printf '  %s: %d s, %s\n' "$label" $((SECONDS - start)) "$(eval "$what")"
+			printf '  %s: %d s, %s\n' "$label" $((SECONDS - start)) "$(eval "$what" 2>/dev/null)"
 		fi
 	done
 }

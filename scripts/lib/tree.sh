@@ -127,8 +127,8 @@ stage_patches()
 	for p in $(series_patches "$dir"); do
 		if ! patch -d "$stage" -p1 --fuzz=0 --force --no-backup-if-mismatch -r - \
 		     -i "$dir/$p" >"$build/log/patch.log" 2>&1; then
-			die $E_USAGE "$(rel "$dir/$p") does not fit Linux $src_version; it is known to fit $(
-				paste -sd ' ' "$dir/KNOWN")."
+			die $E_USAGE "$(rel "$dir/$p") does not fit $src_name; it is known to fit Linux $(
+				paste -sd ' ' "$dir/KNOWN")"
 		fi
 	done
 }
