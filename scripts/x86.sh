@@ -91,6 +91,7 @@ one()
 
 	boot_guest "x86-$case-$name" x86_64 2 4096 120 "${append[$case]}" "restore,$case" \
 		>"$verdict" || rc=$?
+	[ "$V" != 1 ] || grep '^+ ' "$verdict"
 	bad=$(log_count 'BUG: Bad page state' "$con")
 	warn=$(log_count 'WARNING: ' "$con")
 	if [ "$name" = pristine ]; then
