@@ -9,6 +9,10 @@
 #include <linux/kconfig.h>
 #include <linux/types.h>
 
+#ifdef CONFIG_ARM64_VMEMMAP_PAGEGRAN
+#include <asm/memory.h>
+#endif
+
 struct folio;
 struct list_head;
 struct page;
@@ -64,6 +68,32 @@ bool vmemmap_shadow_enabled(void);
  */
 bool vmemmap_shadow_may_free(unsigned long start, unsigned long end);
 
+bool __vmemmap_shadow_fault(unsigned long addr, unsigned long esr);
+
+/**
+ * vmemmap_shadow_fault() - let a store through that met a window
+ * @addr:	the faulting address, untagged
+ * @esr:	the exception syndrome
+ *
+ * HugeTLB does not write to tails while a window is open, but others may:
+ * memory_failure(), for one, holds no reference. If the entry that maps @addr
+ * is SEALED or JOINED, it is made writable where it points: SEALED to OWNED,
+ * JOINED to SHARED. Whoever was stepping it finds out by losing the next step.
+ * If the entry is writable already, the fault is stale: it reports what the
+ * TLB of this CPU held before. In both cases the store shall be retried.
+ *
+ * Context: Any. Takes no lock, waits for nobody, allocates nothing. For
+ * addresses outside the vmemmap it costs a comparison.
+ * Return: true if the fault is dealt with; false if it is not one of these,
+ * reads, faults on larger mappings and on entries that are read-only without a
+ * state to say so included.
+ */
+static inline bool vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
+{
+	return addr - VMEMMAP_START < VMEMMAP_SIZE &&
+	       __vmemmap_shadow_fault(addr, esr);
+}
+
 #else
 
 static inline bool vmemmap_shadow_enabled(void)
@@ -75,6 +105,11 @@ static inline bool vmemmap_shadow_may_free(unsigned long start,
 					   unsigned long end)
 {
 	return true;
+}
+
+static inline bool vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
+{
+	return false;
 }
 
 #endif /* CONFIG_ARM64_VMEMMAP_PAGEGRAN */
@@ -169,6 +204,9 @@ int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
 pte_t *vmemmap_shadow_ptep(unsigned long addr);
 struct page *vmemmap_shadow_alloc_page(int nid);
 void vmemmap_shadow_wait_readers(void);
+long vmemmap_shadow_counter(const char *name);
+void vmemmap_shadow_hold(struct folio *folio, unsigned int lo,
+			 unsigned int hi);
 #endif
 
 #endif /* _LINUX_VMEMMAP_SHADOW_H */

@@ -9,6 +9,8 @@
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 
+#include <linux/completion.h>
+#include <linux/hrtimer.h>
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/panic.h>
@@ -16,6 +18,7 @@
 #include <linux/poison.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/vmalloc.h>
 #include <linux/vmemmap_shadow.h>
 
@@ -689,6 +692,233 @@ static void restore_list_without_memory_keeps_progress(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, put_folios(test, &folios), nr);
 }
 
+/* ------------------------------------------------------------------------ */
+/* Stray writers							    */
+
+/*
+ * A writer without a reference, which no freeze and no grace period keeps out.
+ * It stores to a tail while a window is open: through the vmemmap, as anybody
+ * would, and for real, so that what brings the store home is the fault handler
+ * of this machine.
+ */
+enum store_kind { STORE_PLAIN, STORE_SET_BIT, STORE_CMPXCHG, STORE_CMPXCHG_MISS,
+		  NR_STORE_KINDS };
+
+/* Where windows are held open: after each of these, with its TLBI, completed. */
+enum hold { HOLD_SEALED, HOLD_JOINED, HOLD_REJOINED, HOLD_PARTED, NR_HOLDS };
+
+#define STRAY_WINDOWS	10000
+
+static struct stray {
+	struct kunit *test;
+	void (*run)(struct stray *s);	/* call stray_store() in some context */
+	enum store_kind kind;
+	enum hold at;
+	unsigned int holds;		/* seen since optimize began */
+	unsigned long value;
+	struct page *page;		/* its target, once it has stored */
+	struct completion done;
+	struct hrtimer timer;
+	bool hardirq;
+} stray;
+
+/* The store. @page->index means nothing in a tail, and nor does this flag. */
+static void stray_store(struct stray *s)
+{
+	switch (s->kind) {
+	case STORE_PLAIN:
+		WRITE_ONCE(s->page->index, s->value);
+		break;
+	case STORE_SET_BIT:
+		set_bit(PG_owner_priv_1, &s->page->flags);
+		break;
+	case STORE_CMPXCHG:
+		cmpxchg(&s->page->index, READ_ONCE(s->page->index), s->value);
+		break;
+	default:
+		/* Changes nothing, and needs write permission all the same. */
+		cmpxchg(&s->page->index, ~READ_ONCE(s->page->index), s->value);
+	}
+}
+
+static bool stray_store_is_there(const struct stray *s)
+{
+	switch (s->kind) {
+	case STORE_SET_BIT:
+		return test_bit(PG_owner_priv_1, &s->page->flags);
+	case STORE_CMPXCHG_MISS:
+		return s->page->index != s->value;
+	default:
+		return s->page->index == s->value;
+	}
+}
+
+static void stray_in_thread(struct stray *s)
+{
+	stray_store(s);
+}
+
+static void stray_ipi(void *info)
+{
+	struct stray *s = info;
+
+	s->hardirq = in_hardirq() && irqs_disabled();
+	stray_store(s);
+}
+
+/* On the other CPU, in its interrupt handler, with interrupts off. */
+static void stray_on_other_cpu(struct stray *s)
+{
+	const unsigned int other = cpumask_any_but(cpu_online_mask,
+						   raw_smp_processor_id());
+
+	smp_call_function_single(other, stray_ipi, s, true);
+	KUNIT_EXPECT_TRUE(s->test, s->hardirq);
+}
+
+static enum hrtimer_restart stray_timer(struct hrtimer *timer)
+{
+	struct stray *s = container_of(timer, struct stray, timer);
+
+	s->hardirq = in_hardirq() && irqs_disabled();
+	stray_store(s);
+	complete(&s->done);
+
+	return HRTIMER_NORESTART;
+}
+
+static void stray_in_hardirq(struct stray *s)
+{
+	reinit_completion(&s->done);
+	hrtimer_start(&s->timer, 0, HRTIMER_MODE_REL_HARD);
+	wait_for_completion(&s->done);
+	KUNIT_EXPECT_TRUE(s->test, s->hardirq);
+}
+
+/* Stands in for vmemmap_shadow_hold(). */
+static void stray_hold(struct folio *folio, unsigned int lo, unsigned int hi)
+{
+	struct stray *s = &stray;
+	const bool joined = s->at == HOLD_JOINED || s->at == HOLD_REJOINED;
+	unsigned int n;
+
+	if (s->holds++ != s->at)
+		return;
+
+	n = lo + s->value % (hi - lo);
+	KUNIT_EXPECT_EQ(s->test, vmemmap_shadow_pte_state(tail_entry(folio, n)),
+			joined ? VMEMMAP_SHADOW_JOINED : VMEMMAP_SHADOW_SEALED);
+	s->page = folio_page(folio, (n + 1) * PAGES_PER_ENTRY + HEAD_PAGES +
+			     s->value % (PAGES_PER_ENTRY - HEAD_PAGES));
+	s->run(s);
+	KUNIT_EXPECT_EQ(s->test, vmemmap_shadow_pte_state(tail_entry(folio, n)),
+			joined ? VMEMMAP_SHADOW_SHARED : VMEMMAP_SHADOW_OWNED);
+}
+
+static void wait_for_nobody(void)
+{
+}
+
+/* Undo whatever the store did, wherever it went. */
+static void stray_wipe(struct folio *folio)
+{
+	unsigned long i;
+
+	for (i = HEAD_PAGES; i < folio_nr_pages(folio); i++) {
+		folio_page(folio, i)->index = 0;
+		folio_page(folio, i)->flags &= ~BIT(PG_owner_priv_1);
+	}
+}
+
+struct stray_context {
+	const char *name;
+	void (*run)(struct stray *s);
+};
+
+static const struct stray_context contexts[] = {
+	{ "thread", stray_in_thread },
+	{ "timer in hardirq", stray_in_hardirq },
+	{ "IPI to another CPU", stray_on_other_cpu },
+};
+
+static void context_desc(const struct stray_context *c, char *desc)
+{
+	strscpy(desc, c->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(context, contexts, context_desc);
+
+static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
+{
+	const struct stray_context *c = test->param_value;
+	const long recoveries = vmemmap_shadow_counter("write recoveries");
+	const long roll_backs = vmemmap_shadow_counter("roll-backs");
+	const int key = key_count();
+	/*
+	 * A load-exclusive loop leaves when the comparison fails and never
+	 * gets to its store; the one instruction of LSE faults all the same.
+	 */
+	const bool lse = alternative_has_cap_likely(ARM64_HAS_LSE_ATOMICS);
+	const unsigned int kinds = lse ? NR_STORE_KINDS : STORE_CMPXCHG_MISS;
+	struct stray *s = &stray;
+	struct folio *folio;
+	unsigned int i, failed = 0;
+	long undone = 0;
+
+	if (c->run == stray_on_other_cpu && num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+
+	memset(s, 0, sizeof(*s));
+	s->test = test;
+	s->run = c->run;
+	init_completion(&s->done);
+	hrtimer_init(&s->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+	s->timer.function = stray_timer;
+	kunit_deactivate_static_stub(test, vmemmap_shadow_wait_readers);
+	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
+				   wait_for_nobody);
+	kunit_activate_static_stub(test, vmemmap_shadow_hold, stray_hold);
+	folio = huge_folio(test, PMD_SIZE);
+
+	for (i = 0; i < STRAY_WINDOWS; i++) {
+		bool optimized;
+
+		s->at = i % NR_HOLDS;
+		s->kind = i / NR_HOLDS % kinds;
+		s->value = i + 1;
+		s->page = NULL;
+		s->holds = 0;
+
+		vmemmap_shadow_optimize_folio(folio);
+		optimized = folio_test_hugetlb_vmemmap_optimized(folio);
+		undone += !optimized;
+		/* A store that changed nothing and met no step is no reason. */
+		failed += optimized != (s->at >= HOLD_REJOINED);
+		if (optimized)
+			failed += !!vmemmap_shadow_restore_folio(folio);
+		failed += !s->page || !stray_store_is_there(s);
+		failed += folio_test_hugetlb_vmemmap_optimized(folio);
+
+		stray_wipe(folio);
+		if (failed)
+			break;
+	}
+
+	KUNIT_EXPECT_EQ_MSG(test, failed, 0, "window %u, hold %u, kind %u", i,
+			    s->at, s->kind);
+	KUNIT_EXPECT_EQ(test, i, STRAY_WINDOWS);
+	KUNIT_EXPECT_EQ(test, i, vmemmap_shadow_counter("write recoveries") -
+				 recoveries);
+	KUNIT_EXPECT_EQ(test, undone, vmemmap_shadow_counter("roll-backs") -
+				      roll_backs);
+	KUNIT_EXPECT_EQ(test, key_count(), key);
+	kunit_info(test, "%u windows, %ld recoveries, %ld roll-backs, %s", i,
+		   vmemmap_shadow_counter("write recoveries") - recoveries,
+		   undone, lse ? "LSE" : "LL/SC");
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
+}
+
 static void hot_remove_of_owned_entries_is_allowed(struct kunit *test)
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
@@ -718,6 +948,8 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(operations_on_empty_list_wait_for_nobody),
 	KUNIT_CASE(operations_on_mixed_list_do_what_is_left),
 	KUNIT_CASE(restore_list_without_memory_keeps_progress),
+	KUNIT_CASE_PARAM(stray_store_is_kept_and_its_folio_rolled_back,
+			 context_gen_params),
 	KUNIT_CASE(hot_remove_of_owned_entries_is_allowed),
 	{}
 };

@@ -28,14 +28,18 @@
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
 #include <linux/bootmem_info.h>
+#include <linux/debugfs.h>
 #include <linux/hugetlb.h>
 #include <linux/init.h>
+#include <linux/kprobes.h>
+#include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
 #include <linux/page-flags.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
+#include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/vmemmap_shadow.h>
@@ -45,6 +49,7 @@
 #include <kunit/visibility.h>
 
 #include <asm/barrier.h>
+#include <asm/esr.h>
 #include <asm/tlbflush.h>
 
 /*
@@ -79,9 +84,6 @@ static_assert(HWEIGHT64(SHADOW_TAG) == ilog2(VMEMMAP_SHADOW_NR_STATES));
  * to become plain tails again before it is OWNED.
  */
 #define SHADOW_HEAD_PAGES	(sizeof(struct folio) / sizeof(struct page))
-
-/* The flags word is written before, or after, all the others. */
-static_assert(offsetof(struct page, flags) == 0);
 
 /**
  * struct shadow_batch - folios that are stepped together
@@ -120,6 +122,63 @@ static bool shadow_broken;
 		WRITE_ONCE(shadow_broken, true);			\
 	__broken;							\
 })
+
+/* What happened since boot: debugfs vmemmap_shadow/stats. */
+enum shadow_counter {
+	SHADOW_FOLIOS_OPTIMIZED,
+	SHADOW_FOLIOS_RESTORED,
+	SHADOW_STEPS,
+	SHADOW_GRACE_PERIODS,
+	SHADOW_TLBI_ROUNDS,
+	SHADOW_SINGLE_TLBIS,
+	SHADOW_WRITE_RECOVERIES,
+	SHADOW_STALE_FAULTS,
+	SHADOW_ROLL_BACKS,
+	SHADOW_REFUSED_SELF_HOSTED,
+	SHADOW_REFUSED_NOT_PLAIN,
+	SHADOW_WINDOWS,
+	SHADOW_WINDOW_NS_TOTAL,
+	SHADOW_WINDOW_NS_LONGEST,
+	SHADOW_BYTES_SAVED,
+	SHADOW_NR_COUNTERS,
+};
+
+static const char * const shadow_counter_name[] = {
+	[SHADOW_FOLIOS_OPTIMIZED]	= "folios optimized",
+	[SHADOW_FOLIOS_RESTORED]	= "folios restored",
+	[SHADOW_STEPS]			= "entries stepped",
+	[SHADOW_GRACE_PERIODS]		= "grace periods",
+	[SHADOW_TLBI_ROUNDS]		= "TLBI rounds",
+	[SHADOW_SINGLE_TLBIS]		= "single TLBIs",
+	[SHADOW_WRITE_RECOVERIES]	= "write recoveries",
+	[SHADOW_STALE_FAULTS]		= "stale faults",
+	[SHADOW_ROLL_BACKS]		= "roll-backs",
+	[SHADOW_REFUSED_SELF_HOSTED]	= "folios refused, vmemmap self-hosted",
+	[SHADOW_REFUSED_NOT_PLAIN]	= "folios refused, tail not plain",
+	[SHADOW_WINDOWS]		= "windows",
+	[SHADOW_WINDOW_NS_TOTAL]	= "ns that windows were open",
+	[SHADOW_WINDOW_NS_LONGEST]	= "ns that the longest window was open",
+	[SHADOW_BYTES_SAVED]		= "bytes saved now",
+};
+
+static_assert(ARRAY_SIZE(shadow_counter_name) == SHADOW_NR_COUNTERS);
+
+static atomic_long_t shadow_counters[SHADOW_NR_COUNTERS];
+
+static void shadow_count(enum shadow_counter what, long by)
+{
+	atomic_long_add(by, &shadow_counters[what]);
+}
+
+#if IS_ENABLED(CONFIG_KUNIT)
+/* The value of a counter by its name in stats, or -1. */
+long vmemmap_shadow_counter(const char *name)
+{
+	const int i = match_string(shadow_counter_name, SHADOW_NR_COUNTERS, name);
+
+	return i < 0 ? -1 : atomic_long_read(&shadow_counters[i]);
+}
+#endif
 
 bool vmemmap_shadow_enabled(void)
 {
@@ -310,6 +369,73 @@ bool vmemmap_shadow_may_free(unsigned long start, unsigned long end)
 	return true;
 }
 
+/*
+ * A store met a vmemmap entry that did not let it through. Any context, down
+ * to NMI with interrupts off: nothing here locks, waits or allocates, and the
+ * only stores are to the entry, if it is SEALED or JOINED, and to a counter.
+ */
+bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
+{
+	pte_t *ptep;
+
+	if (ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR || !(esr & ESR_ELx_WNR) ||
+	    (esr & ESR_ELx_CM) || !esr_fsc_is_permission_fault(esr))
+		return false;
+
+	addr &= PAGE_MASK;
+	ptep = vmemmap_shadow_ptep(addr);
+	if (!ptep)
+		return false;
+
+	/*
+	 * The exchange is lost only to somebody else's step. The updater takes
+	 * each entry along the chain once and gives up when it loses one, so
+	 * there are not many turns.
+	 */
+	for (;;) {
+		const pte_t pte = __ptep_get(ptep);
+		const enum vmemmap_shadow_state state =
+			vmemmap_shadow_pte_state(pte);
+
+		/* Read-only without a tag, or not a page: none of ours. */
+		if (!shadow_pte_is_sound(pte))
+			return false;
+
+		/*
+		 * Writable by now: this CPU reported what its TLB held. The
+		 * architecture allows that even after the TLBI that followed
+		 * the open has completed (known issue AARCH-24989), if nothing
+		 * but a control dependency orders the access behind it.
+		 */
+		if (shadow_is_writable(state)) {
+			dsb(nshst);
+			__tlbi(vaale1, __TLBI_VADDR(addr, 0));
+			dsb(nsh);
+			isb();
+			shadow_count(SHADOW_STALE_FAULTS, 1);
+			return true;
+		}
+
+		/*
+		 * Between any two steps of an entry stands a completed TLBI.
+		 * The updater may not have got to its own yet.
+		 */
+		dsb(ishst);
+		__tlbi(vaale1is, __TLBI_VADDR(addr, 0));
+		__tlbi_sync_s1ish();
+		isb();
+		shadow_count(SHADOW_SINGLE_TLBIS, 1);
+
+		if (!vmemmap_shadow_step(ptep, state,
+					 state == VMEMMAP_SHADOW_SEALED ?
+					 VMEMMAP_SHADOW_OWNED :
+					 VMEMMAP_SHADOW_SHARED, 0)) {
+			shadow_count(SHADOW_WRITE_RECOVERIES, 1);
+			return true;
+		}
+	}
+}
+
 /* ------------------------------------------------------------------------ */
 /* Contents								    */
 
@@ -370,58 +496,103 @@ static bool shadow_page_is_raw(const struct page *own,
 	       READ_ONCE(own->compound_head) != (unsigned long)folio + 1;
 }
 
-/* Word by word, because readers look at @dst meanwhile. */
-static void shadow_copy_words(void *dst, const void *src, size_t size)
-{
-	unsigned long *d = dst;
-	const unsigned long *s = src;
-	size_t i;
+/* A struct page as words: the flags word, compound_head, and the rest. */
+union shadow_words {
+	struct page page;
+	unsigned long word[sizeof(struct page) / sizeof(unsigned long)];
+};
 
-	for (i = 0; i < size / sizeof(*d); i++)
-		WRITE_ONCE(d[i], READ_ONCE(s[i]));
+#define SHADOW_FLAGS		0
+#define SHADOW_COMPOUND_HEAD	1
+#define SHADOW_REST		2
+#define SHADOW_NR_WORDS		(sizeof(struct page) / sizeof(unsigned long))
+
+static_assert(offsetof(struct page, flags) ==
+	      SHADOW_FLAGS * sizeof(unsigned long));
+static_assert(offsetof(struct page, compound_head) ==
+	      SHADOW_COMPOUND_HEAD * sizeof(unsigned long));
+
+/*
+ * Change a word of a page that readers look at, and that a stray writer may
+ * have got back, from a value that is known to one that is wanted. Never over
+ * anything that came in between: that is somebody's store, and it is kept.
+ * Fully ordered if it changes anything.
+ */
+static bool shadow_change_word(struct page *page, unsigned int w,
+			       unsigned long from, unsigned long to)
+{
+	unsigned long *word = (unsigned long *)page + w;
+
+	return from == to || cmpxchg(word, from, to) == from;
+}
+
+static unsigned long shadow_read_word(const struct page *page, unsigned int w)
+{
+	return READ_ONCE(((const unsigned long *)page)[w]);
 }
 
 /**
  * shadow_equalize() - make a sealed page's contents those of the head's page
  * @folio:	the folio, which lies in the head's page
- * @own:	the sealed page, through its alias
+ * @ptep:	the SEALED entry that maps the page
  *
  * Readers keep looking at the page. All they see of entries other than the
  * first is that a few fields, which say nothing of a tail, change; their
  * compound_head keeps its value. The first one turns from a plain tail to a
- * fake head, and readers must find the head at either and in between.
+ * fake head, and readers must find the head at either and in between: so
+ * PG_head is set before compound_head loses bit 0. Pairs with the loads of
+ * compound_head and flags in _compound_head().
  *
  * Return: 0 if the contents are equal; -EBUSY if the page holds anything but
- * plain tails, then it is unchanged; -EAGAIN if the head's page changed
- * meanwhile, then the page's first entry is a fake head.
+ * plain tails, then it is unchanged; -EAGAIN if the page, or the head's page,
+ * changed meanwhile.
  */
-static int shadow_equalize(struct folio *folio, struct page *own)
+static int shadow_equalize(struct folio *folio, pte_t *ptep)
 {
+	struct page *own = shadow_alias(__ptep_get(ptep));
 	const struct page *head = &folio->page;
-	const size_t nr = PAGE_SIZE / sizeof(struct page);
-	const size_t word = sizeof(unsigned long);
-	size_t i;
+	const unsigned int nr = PAGE_SIZE / sizeof(struct page);
+	const bool raw = shadow_page_is_raw(own, folio);
+	unsigned int i, w;
 
-	if (!shadow_page_is_raw(own, folio)) {
-		for (i = 0; i < nr; i++) {
-			if (!shadow_tail_is_plain(own + i, folio)) {
-				pr_warn_once("pfn %#lx: struct page not a plain tail, folio left unoptimized\n",
-					     folio_pfn(folio));
-				return -EBUSY;
-			}
+	for (i = 0; i < nr && !raw; i++) {
+		if (!shadow_tail_is_plain(own + i, folio)) {
+			shadow_count(SHADOW_REFUSED_NOT_PLAIN, 1);
+			pr_warn_once("pfn %#lx: struct page not a plain tail, folio left unoptimized\n",
+				     folio_pfn(folio));
+			return -EBUSY;
 		}
 	}
 
-	shadow_copy_words(own + 1, head + 1, (nr - 1) * sizeof(struct page));
-	WRITE_ONCE(own->flags, READ_ONCE(head->flags));
-	shadow_copy_words((void *)own + 2 * word, (void *)head + 2 * word,
-			  sizeof(struct page) - 2 * word);
 	/*
-	 * Release: a reader that sees compound_head without bit 0 has to see
-	 * PG_head too, or it takes this entry for a page of order 0. Pairs
-	 * with the loads of compound_head and flags in _compound_head().
+	 * The first entry comes first: a page of which any word that matters
+	 * was changed can be told by its fake head, see shadow_replain().
 	 */
-	smp_store_release(&own->compound_head, READ_ONCE(head->compound_head));
+	for (i = 0; i < nr; i++) {
+		union shadow_words was;
+
+		for (w = 0; w < SHADOW_NR_WORDS; w++)
+			was.word[w] = shadow_read_word(own + i, w);
+		/*
+		 * The words before the entry: if it is SEALED still, no store
+		 * had come in between, and one that comes now makes an exchange
+		 * below fail. Pairs with the exchange in
+		 * __vmemmap_shadow_fault(), which is ordered before the store
+		 * that it lets through. Without it such a store could be lost.
+		 */
+		smp_rmb();
+		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) !=
+		    VMEMMAP_SHADOW_SEALED)
+			return -EAGAIN;
+		if (!raw && !shadow_tail_is_plain(&was.page, folio))
+			return -EAGAIN;
+
+		for (w = SHADOW_FLAGS; w < SHADOW_NR_WORDS; w++) {
+			if (!shadow_change_word(own + i, w, was.word[w],
+						shadow_read_word(head + i, w)))
+				return -EAGAIN;
+		}
+	}
 
 	return memcmp(own, head, PAGE_SIZE) ? -EAGAIN : 0;
 }
@@ -449,34 +620,35 @@ static int shadow_fill(const struct folio *folio, struct page *page)
  *		alias
  *
  * The reverse of shadow_equalize(), and a no-op on a page that it left alone.
- * A stray writer may have set a bit of a flags word after the page was sealed
- * or parted: what the head's page has not got is not ours to clear, so flags
- * words are changed in place and never copied over.
+ * A stray writer may have stored to the page after it was sealed or parted.
+ * What is not a copy of the head's page is not ours to change, and flags
+ * words lose only the flags that the head's page has.
  */
 static void shadow_replain(const struct folio *folio, struct page *own)
 {
 	const struct page *plain = own + SHADOW_HEAD_PAGES;
-	const size_t word = sizeof(unsigned long);
-	size_t i;
+	unsigned int i, w;
 
 	if (READ_ONCE(own->compound_head) & 1 || !page_is_fake_head(own))
 		return;
 
 	/*
 	 * compound_head first: with bit 0 set a reader needs no PG_head, and
-	 * without PG_head it needs bit 0. Pairs with _compound_head().
+	 * without PG_head it needs bit 0. Fully ordered before the change of
+	 * the flags word below; pairs with _compound_head().
 	 */
-	smp_store_release(&own->compound_head, plain->compound_head);
-	/* Order the store above before the flags word's change below. */
-	smp_wmb();
+	shadow_change_word(own, SHADOW_COMPOUND_HEAD,
+			   shadow_read_word(&folio->page, SHADOW_COMPOUND_HEAD),
+			   shadow_read_word(plain, SHADOW_COMPOUND_HEAD));
 
 	for (i = 0; i < SHADOW_HEAD_PAGES; i++) {
+		const struct page *head = &folio->page + i;
+
 		set_mask_bits(&own[i].flags,
-			      READ_ONCE(folio_page(folio, i)->flags) &
-			      PAGEFLAGS_MASK, 0);
-		shadow_copy_words((void *)(own + i) + 2 * word,
-				  (void *)plain + 2 * word,
-				  sizeof(struct page) - 2 * word);
+			      READ_ONCE(head->flags) & PAGEFLAGS_MASK, 0);
+		for (w = SHADOW_REST; w < SHADOW_NR_WORDS; w++)
+			shadow_change_word(own + i, w, shadow_read_word(head, w),
+					   shadow_read_word(plain, w));
 	}
 }
 
@@ -499,6 +671,7 @@ static void shadow_free_pages(struct list_head *pages)
 
 	list_for_each_entry_safe(page, next, pages, lru) {
 		list_del(&page->lru);
+		shadow_count(SHADOW_BYTES_SAVED, PAGE_SIZE);
 		if (PageReserved(page)) {
 			memmap_boot_pages_add(-1);
 			free_bootmem_page(page);
@@ -533,7 +706,22 @@ void vmemmap_shadow_wait_readers(void)
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_wait_readers);
 
+	shadow_count(SHADOW_GRACE_PERIODS, 1);
 	synchronize_rcu();
+}
+
+/**
+ * vmemmap_shadow_hold() - a place to stay while a window is open
+ * @folio:	first folio of the window
+ * @lo:		first tail entry of the window
+ * @hi:		tail entry behind the window's last
+ *
+ * Empty, and gone where KUnit is not built in. KUnit stores to tails here.
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_hold(struct folio *folio, unsigned int lo, unsigned int hi)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_hold, folio, lo, hi);
 }
 
 /**
@@ -579,30 +767,63 @@ static void shadow_tlbi_round(const struct shadow_batch *b,
 	}
 	__tlbi_sync_s1ish();
 	isb();
+	shadow_count(SHADOW_TLBI_ROUNDS, 1);
+}
+
+/* A window opens: returns the time, for shadow_window_close(). */
+static u64 shadow_window_open(void)
+{
+	return ktime_get_mono_fast_ns();
+}
+
+static void shadow_window_close(u64 opened)
+{
+	atomic_long_t *longest = &shadow_counters[SHADOW_WINDOW_NS_LONGEST];
+	const long ns = ktime_get_mono_fast_ns() - opened;
+	long old = atomic_long_read(longest);
+
+	while (ns > old && !atomic_long_try_cmpxchg(longest, &old, ns))
+		;
+	shadow_count(SHADOW_WINDOWS, 1);
+	shadow_count(SHADOW_WINDOW_NS_TOTAL, ns);
 }
 
 /*
- * Step those of a folio's entries lo to hi - 1 that are in state from and
- * keep their output address. Returns 0 if none is left in state from.
+ * Step a folio's entries lo to hi - 1, which keep their output address. The
+ * first one that is not, or no longer, in state from ends that with -EAGAIN:
+ * somebody else has stepped it.
  */
-static int shadow_step_range(struct folio *folio, unsigned int lo,
-			     unsigned int hi, enum vmemmap_shadow_state from,
-			     enum vmemmap_shadow_state to)
+static int shadow_step_all(struct folio *folio, unsigned int lo,
+			   unsigned int hi, enum vmemmap_shadow_state from,
+			   enum vmemmap_shadow_state to)
 {
 	unsigned int n;
 
 	for (n = lo; n < hi; n++) {
 		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
-		int ret;
+		const int ret = vmemmap_shadow_step(ptep, from, to, 0);
 
-		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) != from)
-			continue;
-		ret = vmemmap_shadow_step(ptep, from, to, 0);
 		if (ret)
 			return ret;
+		shadow_count(SHADOW_STEPS, 1);
 	}
 
 	return 0;
+}
+
+/* The same for those of the entries that are in state from. */
+static void shadow_step_those(struct folio *folio, unsigned int lo,
+			      unsigned int hi, enum vmemmap_shadow_state from,
+			      enum vmemmap_shadow_state to)
+{
+	unsigned int n;
+
+	for (n = lo; n < hi; n++) {
+		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
+
+		if (!vmemmap_shadow_step(ptep, from, to, 0))
+			shadow_count(SHADOW_STEPS, 1);
+	}
 }
 
 /*
@@ -628,6 +849,7 @@ static int shadow_alloc_for(const struct folio *folio, struct list_head *pages)
 			return -ENOMEM;
 		}
 		memmap_pages_add(1);
+		shadow_count(SHADOW_BYTES_SAVED, -(long)PAGE_SIZE);
 		list_add(&page->lru, &new);
 		cond_resched();
 	}
@@ -661,7 +883,7 @@ static int shadow_equalize_range(struct folio *folio, unsigned int lo,
 	for (n = lo; n < hi; n++) {
 		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
 
-		ret = shadow_equalize(folio, shadow_alias(__ptep_get(ptep)));
+		ret = shadow_equalize(folio, ptep);
 		if (ret)
 			return ret;
 	}
@@ -686,6 +908,7 @@ static int shadow_join_range(struct folio *folio, unsigned int lo,
 					  VMEMMAP_SHADOW_JOINED, pfn);
 		if (ret)
 			return ret;
+		shadow_count(SHADOW_STEPS, 1);
 		list_add(&own->lru, pages);
 	}
 
@@ -720,14 +943,15 @@ static int shadow_part_range(struct folio *folio, unsigned int lo,
 			list_add(&page->lru, pages);
 			return ret;
 		}
+		shadow_count(SHADOW_STEPS, 1);
 	}
 
 	return 0;
 }
 
 /* Re-plain the pages of entries lo to hi - 1 that map their own, open them. */
-static int shadow_open_own_range(struct folio *folio, unsigned int lo,
-				 unsigned int hi)
+static void shadow_open_own_range(struct folio *folio, unsigned int lo,
+				  unsigned int hi)
 {
 	unsigned int n;
 
@@ -738,8 +962,8 @@ static int shadow_open_own_range(struct folio *folio, unsigned int lo,
 			shadow_replain(folio, shadow_alias(pte));
 	}
 
-	return shadow_step_range(folio, lo, hi, VMEMMAP_SHADOW_SEALED,
-				 VMEMMAP_SHADOW_OWNED);
+	shadow_step_those(folio, lo, hi, VMEMMAP_SHADOW_SEALED,
+			  VMEMMAP_SHADOW_OWNED);
 }
 
 /**
@@ -754,15 +978,17 @@ static int shadow_open_own_range(struct folio *folio, unsigned int lo,
 static void shadow_optimize_window(struct shadow_batch *b, unsigned int lo,
 				   unsigned int hi)
 {
+	const u64 opened = shadow_window_open();
 	unsigned int i;
 
 	for (i = 0; i < b->nr; i++) {
-		if (shadow_step_range(b->folio[i], lo, hi, VMEMMAP_SHADOW_OWNED,
-				      VMEMMAP_SHADOW_SEALED))
+		if (shadow_step_all(b->folio[i], lo, hi, VMEMMAP_SHADOW_OWNED,
+				    VMEMMAP_SHADOW_SEALED))
 			__set_bit(i, b->failed);
 	}
 	/* From here on no store reaches the pages but through their aliases. */
 	shadow_tlbi_round(b, lo, hi);
+	vmemmap_shadow_hold(b->folio[0], lo, hi);
 
 	for (i = 0; i < b->nr; i++) {
 		if (test_bit(i, b->failed))
@@ -773,17 +999,18 @@ static void shadow_optimize_window(struct shadow_batch *b, unsigned int lo,
 	}
 	/* From here on nothing reaches the pages that were parted. */
 	shadow_tlbi_round(b, lo, hi);
+	vmemmap_shadow_hold(b->folio[0], lo, hi);
 
 	for (i = 0; i < b->nr; i++) {
 		if (test_bit(i, b->failed))
 			continue;
-		if (shadow_step_range(b->folio[i], lo, hi,
-				      VMEMMAP_SHADOW_JOINED,
-				      VMEMMAP_SHADOW_SHARED))
+		if (shadow_step_all(b->folio[i], lo, hi, VMEMMAP_SHADOW_JOINED,
+				    VMEMMAP_SHADOW_SHARED))
 			__set_bit(i, b->failed);
 	}
 	/* From here on no CPU faults on what it still believes read-only. */
 	shadow_tlbi_round(b, lo, hi);
+	shadow_window_close(opened);
 }
 
 /**
@@ -805,24 +1032,28 @@ static int shadow_restore_window(struct shadow_batch *b, unsigned int lo,
 	unsigned int i, tries;
 
 	for (tries = 0; tries < SHADOW_MAX_TRIES; tries++) {
+		const u64 opened = shadow_window_open();
 		bool done = true;
 
 		for (i = 0; i < b->nr; i++)
-			shadow_step_range(b->folio[i], lo, hi,
+			shadow_step_those(b->folio[i], lo, hi,
 					  VMEMMAP_SHADOW_SHARED,
 					  VMEMMAP_SHADOW_JOINED);
 		/* From here on no store reaches the head's page this way. */
 		shadow_tlbi_round(b, lo, hi);
+		vmemmap_shadow_hold(b->folio[0], lo, hi);
 
 		for (i = 0; i < b->nr; i++)
 			shadow_part_range(b->folio[i], lo, hi, &b->pages);
 		/* From here on nothing reads the head's page this way. */
 		shadow_tlbi_round(b, lo, hi);
+		vmemmap_shadow_hold(b->folio[0], lo, hi);
 
 		for (i = 0; i < b->nr; i++)
 			shadow_open_own_range(b->folio[i], lo, hi);
 		/* From here on no CPU faults on a page it may write to. */
 		shadow_tlbi_round(b, lo, hi);
+		shadow_window_close(opened);
 
 		for (i = 0; i < b->nr; i++)
 			done &= shadow_all_in(b->folio[i], lo, hi,
@@ -830,6 +1061,12 @@ static int shadow_restore_window(struct shadow_batch *b, unsigned int lo,
 		if (done)
 			return 0;
 	}
+
+	/* Given up. What could not be parted stays joined, but not read-only. */
+	for (i = 0; i < b->nr; i++)
+		shadow_step_those(b->folio[i], lo, hi, VMEMMAP_SHADOW_JOINED,
+				  VMEMMAP_SHADOW_SHARED);
+	shadow_tlbi_round(b, lo, hi);
 
 	return -EAGAIN;
 }
@@ -911,6 +1148,7 @@ static noinline_for_stack void shadow_roll_back(struct folio *folio,
 {
 	struct shadow_batch one;
 
+	shadow_count(SHADOW_ROLL_BACKS, 1);
 	shadow_batch_init(&one);
 	shadow_batch_add(&one, folio);
 	list_splice_init(pages, &one.pages);
@@ -936,6 +1174,8 @@ static void shadow_optimize_batch(struct shadow_batch *b)
 
 	for_each_set_bit(i, b->failed, b->nr)
 		shadow_roll_back(b->folio[i], &b->pages);
+	shadow_count(SHADOW_FOLIOS_OPTIMIZED,
+		     b->nr - bitmap_weight(b->failed, b->nr));
 
 	/* What is still in hand, nothing maps any more: see the TLBI rounds. */
 	shadow_free_pages(&b->pages);
@@ -973,8 +1213,10 @@ static bool shadow_mark(struct folio *folio)
 	 * of a folio is such a page, all are, by the alignment of both.
 	 */
 	ptep = vmemmap_shadow_ptep((unsigned long)folio);
-	if (PageVmemmapSelfHosted(pte_page(__ptep_get(ptep))))
+	if (PageVmemmapSelfHosted(pte_page(__ptep_get(ptep)))) {
+		shadow_count(SHADOW_REFUSED_SELF_HOSTED, 1);
 		return false;
+	}
 
 	/*
 	 * The key before the first fake head, so that every reader looks out
@@ -1063,6 +1305,8 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 	vmemmap_shadow_wait_readers();
 
 	ret = shadow_restore_batch(&b);
+	if (!ret)
+		shadow_count(SHADOW_FOLIOS_RESTORED, 1);
 	shadow_free_pages(&b.pages);
 
 	return ret;
@@ -1119,8 +1363,34 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 		for (i = 0; i < b.nr; i++)
 			list_move_tail(&b.folio[i]->lru, restored);
 		nr += b.nr;
+		shadow_count(SHADOW_FOLIOS_RESTORED, b.nr);
 		cond_resched();
 	}
 
 	return ret ?: nr;
 }
+
+/* ------------------------------------------------------------------------ */
+/* Seen from outside							    */
+
+static int stats_show(struct seq_file *seq, void *unused)
+{
+	unsigned int i;
+
+	for (i = 0; i < SHADOW_NR_COUNTERS; i++)
+		seq_printf(seq, "%s: %ld\n", shadow_counter_name[i],
+			   atomic_long_read(&shadow_counters[i]));
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+static int __init shadow_debugfs_init(void)
+{
+	struct dentry *dir = debugfs_create_dir("vmemmap_shadow", NULL);
+
+	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
+
+	return 0;
+}
+late_initcall(shadow_debugfs_init);
