@@ -41,11 +41,8 @@ x86_kernel()
 		mkdir -p "$stage/$(dirname "$f")"
 		cp -p "$src/$f" "$stage/$f"
 	done
-	if [ -n "${2:-}" ] && ! patch -d "$stage" -p1 --fuzz=0 --force --no-backup-if-mismatch \
-	   -r - -i "$2" >"$build/log/patch.log" 2>&1; then
-		die $E_USAGE "$(rel "$2") does not fit Linux $src_version; it is known to fit $(
-			paste -sd ' ' "$dir/KNOWN")."
-	fi
+	[ -z "${2:-}" ] || patch -d "$stage" -p1 --fuzz=0 --force --no-backup-if-mismatch \
+		-i "$2" >"$build/log/patch.log" || exit $E_FAIL
 	# shellcheck disable=SC2034 # for kernel_build()
 	tree_id=$(cd "$stage" && sha256sum "${files[@]}" | sha256sum | cut -c -16) kconfig_id=pristine
 	stamp=$({ echo "$src_key $tree_id"; cat "$top/configs/x86.config" "$top/scripts/lib/kernel.sh"
@@ -89,7 +86,9 @@ one()
 {
 	local case=$1 name=$2 rc=0 bad warn what verdict=$build/log/x86-$1-$2.verdict word=ok t=$SECONDS
 
-	boot_guest "x86-$case-$name" x86_64 2 4096 120 "${append[$case]}" "restore,$case" \
+	# One CPU: with two, QEMU's TCG now and then still runs the int3 of a jump
+	# label after the kernel is done patching it, and the guest dies of that.
+	boot_guest "x86-$case-$name" x86_64 1 4096 120 "${append[$case]}" "restore,$case" \
 		>"$verdict" || rc=$?
 	[ "$V" != 1 ] || grep '^+ ' "$verdict"
 	bad=$(log_count 'BUG: Bad page state' "$con")
@@ -131,6 +130,9 @@ dir=$(patches_dir) || exit $E_USAGE
 [ -n "$dir" ] || die $E_USAGE "There is no series of patches yet"
 patch=$dir/$(series_patches "$dir" | head -n 1)
 mapfile -t files < <(patch_files "$patch")
+patch -d "$src" -p1 --fuzz=0 --force --dry-run -i "$patch" >"$build/log/patch.log" 2>&1 ||
+	die $E_USAGE "$(rel "$patch") does not fit Linux $src_version; it is known to fit $(
+		paste -sd ' ' "$dir/KNOWN")."
 say "# make x86: $src_name, $(rel "$patch")"
 initrd_build x86_64
 x86_tree
