@@ -8,6 +8,7 @@ rows=(
 	"clean 1 1 remove .build/ and out/"
 	"series 8 70 write out/series/ for git am, apply it, compare with the tested tree"
 	"run 9 200 boot a guest, fill and free the pools, print the table, write out/run.json"
+	"x86 18 290 x86-64 with and without the repair of the generic restore, under QEMU"
 	"lint 30 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
 	"kunit 30 300 the KUnit suite on arm64 under QEMU"
 	"boot 150 600 the guest test cases, KTAP in out/boot.ktap"
