@@ -202,7 +202,8 @@ enum vmemmap_shadow_state vmemmap_shadow_pte_state(pte_t pte);
 int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
 			enum vmemmap_shadow_state to, unsigned long pfn);
 pte_t *vmemmap_shadow_ptep(unsigned long addr);
-struct page *vmemmap_shadow_alloc_page(int nid);
+unsigned int vmemmap_shadow_alloc_pages(int nid, unsigned int nr,
+					struct page **pages);
 void vmemmap_shadow_wait_readers(void);
 long vmemmap_shadow_counter(const char *name);
 void vmemmap_shadow_hold(struct folio *folio, unsigned int lo,

@@ -299,12 +299,21 @@ static void count_waits(void)
 	synchronize_rcu();
 }
 
-static struct page *count_or_fail_allocs(int nid)
+static unsigned int count_or_fail_allocs(int nid, unsigned int nr,
+					 struct page **pages)
 {
-	if (nr_allocs++ == fail_alloc_at)
-		return NULL;
+	unsigned int got;
 
-	return alloc_pages_node(nid, GFP_KERNEL, 0);
+	for (got = 0; got < nr; got++) {
+		if (nr_allocs == fail_alloc_at) {
+			nr_allocs += !got;
+			break;
+		}
+		nr_allocs++;
+		pages[got] = alloc_pages_node(nid, GFP_KERNEL, 0);
+	}
+
+	return got;
 }
 
 static int shadow_test_init(struct kunit *test)
@@ -314,7 +323,7 @@ static int shadow_test_init(struct kunit *test)
 	fail_alloc_at = -1;
 	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
 				   count_waits);
-	kunit_activate_static_stub(test, vmemmap_shadow_alloc_page,
+	kunit_activate_static_stub(test, vmemmap_shadow_alloc_pages,
 				   count_or_fail_allocs);
 
 	return 0;
@@ -556,7 +565,7 @@ static void optimize_with_odd_tail_rolls_back(struct kunit *test)
 }
 
 /* More than one batch of them: see SHADOW_WINDOW. */
-#define NR_FOLIOS	(2 * SZ_1M / PAGE_SIZE / 7 + 1)
+#define NR_FOLIOS	(2 * SZ_2M / PAGE_SIZE / 7 + 1)
 
 static unsigned int make_folios(struct kunit *test, struct list_head *list,
 				unsigned int nr)

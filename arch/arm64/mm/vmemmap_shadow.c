@@ -33,6 +33,7 @@
 #include <linux/init.h>
 #include <linux/kprobes.h>
 #include <linux/ktime.h>
+#include <linux/list_sort.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
@@ -69,7 +70,7 @@ static_assert(HWEIGHT64(SHADOW_TAG) == ilog2(VMEMMAP_SHADOW_NR_STATES));
  * rounds. Its bound is the number of bytes that are copied while the window
  * is open, so that no entry stays read-only for long on any granule.
  */
-#define SHADOW_WINDOW		((unsigned int)(SZ_1M / PAGE_SIZE))
+#define SHADOW_WINDOW		((unsigned int)(SZ_2M / PAGE_SIZE))
 
 /* Folios of one batch: see struct shadow_batch. */
 #define SHADOW_BATCH		64U
@@ -597,19 +598,14 @@ static int shadow_equalize(struct folio *folio, pte_t *ptep)
 	return memcmp(own, head, PAGE_SIZE) ? -EAGAIN : 0;
 }
 
-/**
- * shadow_fill() - give a page in hand the contents of the head's page
- * @folio:	the folio, which lies in the head's page
- * @page:	the page, which nothing maps yet but the linear map
- *
- * Return: 0 if the contents are equal; -EAGAIN if the head's page changed
- * meanwhile.
+/*
+ * Give a page in hand, which nothing maps yet but the linear map, the contents
+ * of the head's page. Stores to the head's own struct pages are excluded by
+ * the freeze, those through the tail entry by its seal.
  */
-static int shadow_fill(const struct folio *folio, struct page *page)
+static void shadow_fill(const struct folio *folio, struct page *page)
 {
 	copy_page(page_to_virt(page), folio);
-
-	return memcmp(page_to_virt(page), folio, PAGE_SIZE) ? -EAGAIN : 0;
 }
 
 /**
@@ -644,8 +640,11 @@ static void shadow_replain(const struct folio *folio, struct page *own)
 	for (i = 0; i < SHADOW_HEAD_PAGES; i++) {
 		const struct page *head = &folio->page + i;
 
-		set_mask_bits(&own[i].flags,
-			      READ_ONCE(head->flags) & PAGEFLAGS_MASK, 0);
+		const unsigned long flags =
+			READ_ONCE(head->flags) & PAGEFLAGS_MASK;
+
+		if (flags)
+			set_mask_bits(&own[i].flags, flags, 0);
 		for (w = SHADOW_REST; w < SHADOW_NR_WORDS; w++)
 			shadow_change_word(own + i, w, shadow_read_word(head, w),
 					   shadow_read_word(plain, w));
@@ -655,14 +654,23 @@ static void shadow_replain(const struct folio *folio, struct page *own)
 /* ------------------------------------------------------------------------ */
 /* Pages in hand							    */
 
+/**
+ * vmemmap_shadow_alloc_pages() - allocate vmemmap pages
+ * @nid:	the node to take them from; others will do
+ * @nr:		how many
+ * @pages:	takes them; all NULL before
+ *
+ * Return: how many it got: fewer than @nr if it is better to ask again, none
+ * if there is no memory, which the caller copes with.
+ */
 VISIBLE_IF_KUNIT
-struct page *vmemmap_shadow_alloc_page(int nid)
+unsigned int vmemmap_shadow_alloc_pages(int nid, unsigned int nr,
+					struct page **pages)
 {
-	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_alloc_page, nid);
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_alloc_pages, nid, nr, pages);
 
-	/* From this node, or from others; the caller copes with failure. */
-	return alloc_pages_node(nid, GFP_KERNEL | __GFP_RETRY_MAYFAIL |
-				__GFP_NOWARN, 0);
+	return alloc_pages_bulk_array_node(GFP_KERNEL | __GFP_RETRY_MAYFAIL |
+					   __GFP_NOWARN, nid, nr, pages);
 }
 
 static void shadow_free_pages(struct list_head *pages)
@@ -737,8 +745,10 @@ void vmemmap_shadow_hold(struct folio *folio, unsigned int lo, unsigned int hi)
  * it the next step would find them in use. The ISB gives this CPU, too, the
  * new entries. See Arm ARM, "TLB maintenance".
  *
- * Neighbouring folios are covered with one range: that it spans the head
- * entry between them costs a refill and saves an operation.
+ * Each operation is broadcast, and has to be answered by every CPU; an entry
+ * too many costs a refill. So one range covers neighbouring folios with the head
+ * entries between them, and is rounded up to a size that TLBI by range does in
+ * one operation.
  */
 static void shadow_tlbi_round(const struct shadow_batch *b,
 			      unsigned int lo, unsigned int hi)
@@ -749,21 +759,19 @@ static void shadow_tlbi_round(const struct shadow_batch *b,
 	dsb(ishst);
 	while (i < b->nr) {
 		unsigned long start = shadow_tail_addr(b->folio[i], lo);
-		unsigned long end = start + size;
+		unsigned long nr, end = start + size;
 
-		while (++i < b->nr) {
-			unsigned long next = shadow_tail_addr(b->folio[i], lo);
+		while (++i < b->nr &&
+		       shadow_tail_addr(b->folio[i], lo) == end + PAGE_SIZE)
+			end += PAGE_SIZE + size;
 
-			if (next == end + PAGE_SIZE)
-				end = next + size;
-			else if (next + size + PAGE_SIZE == start)
-				start = next;
-			else
-				break;
-		}
-		__flush_tlb_range_op(vaale1is, start,
-				     (end - start) >> PAGE_SHIFT, PAGE_SIZE, 0,
-				     3, false, lpa2_is_enabled());
+		nr = (end - start) >> PAGE_SHIFT;
+		if (system_supports_tlb_range())
+			nr = round_up(nr, nr > __TLBI_RANGE_PAGES(31, 0) ?
+				      __TLBI_RANGE_PAGES(0, 1) :
+				      __TLBI_RANGE_PAGES(0, 0));
+		__flush_tlb_range_op(vaale1is, start, nr, PAGE_SIZE, 0, 3,
+				     false, lpa2_is_enabled());
 	}
 	__tlbi_sync_s1ish();
 	isb();
@@ -833,24 +841,30 @@ static void shadow_step_those(struct folio *folio, unsigned int lo,
 static int shadow_alloc_for(const struct folio *folio, struct list_head *pages)
 {
 	const unsigned int nr_tails = shadow_nr_tails(folio);
+	struct page *some[32];
+	unsigned int n, got, need = 0;
 	LIST_HEAD(new);
-	unsigned int n;
 
 	for (n = 0; n < nr_tails; n++) {
 		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
-		struct page *page;
 
-		if (!shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep))))
-			continue;
+		need += shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep)));
+	}
 
-		page = vmemmap_shadow_alloc_page(folio_nid(folio));
-		if (!page) {
+	while (need) {
+		memset(some, 0, sizeof(some));
+		got = vmemmap_shadow_alloc_pages(folio_nid(folio),
+						 min(need, ARRAY_SIZE(some)),
+						 some);
+		if (!got) {
 			shadow_free_pages(&new);
 			return -ENOMEM;
 		}
-		memmap_pages_add(1);
-		shadow_count(SHADOW_BYTES_SAVED, -(long)PAGE_SIZE);
-		list_add(&page->lru, &new);
+		memmap_pages_add(got);
+		shadow_count(SHADOW_BYTES_SAVED, -(long)(got * PAGE_SIZE));
+		for (n = 0; n < got; n++)
+			list_add(&some[n]->lru, &new);
+		need -= got;
 		cond_resched();
 	}
 	list_splice(&new, pages);
@@ -934,11 +948,10 @@ static int shadow_part_range(struct folio *folio, unsigned int lo,
 		if (SHADOW_WARN_ON(!page))
 			return -ENOMEM;
 
-		ret = shadow_fill(folio, page);
-		if (!ret)
-			ret = vmemmap_shadow_step(ptep, VMEMMAP_SHADOW_JOINED,
-						  VMEMMAP_SHADOW_SEALED,
-						  page_to_pfn(page));
+		shadow_fill(folio, page);
+		ret = vmemmap_shadow_step(ptep, VMEMMAP_SHADOW_JOINED,
+					  VMEMMAP_SHADOW_SEALED,
+					  page_to_pfn(page));
 		if (ret) {
 			list_add(&page->lru, pages);
 			return ret;
@@ -1102,6 +1115,21 @@ static void shadow_batch_add(struct shadow_batch *b, struct folio *folio)
 	b->folio[b->nr++] = folio;
 }
 
+static int shadow_cmp_folio(void *unused, const struct list_head *a,
+			    const struct list_head *b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/*
+ * Bring neighbours together, for shadow_tlbi_round(). The links are compared
+ * by their own addresses: they lie in the struct pages.
+ */
+static void shadow_sort_folios(struct list_head *folios)
+{
+	list_sort(NULL, folios, shadow_cmp_folio);
+}
+
 /* Entries of each folio that make one window. */
 static unsigned int shadow_window_step(const struct shadow_batch *b)
 {
@@ -1252,6 +1280,7 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 	LIST_HEAD(others);
 
 	might_sleep();
+	shadow_sort_folios(folios);
 	list_for_each_entry_safe(folio, next, folios, lru) {
 		if (!shadow_mark(folio))
 			list_move_tail(&folio->lru, &others);
@@ -1322,6 +1351,7 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 	int ret = 0;
 
 	might_sleep();
+	shadow_sort_folios(folios);
 	while (!ret && !list_empty(folios)) {
 		unsigned int i;
 
