@@ -10,7 +10,8 @@ rows=(
 	"run 9 200 boot a guest, fill and free the pools, print the table, write out/run.json"
 	"x86 18 290 x86-64 with and without the repair of the generic restore, under QEMU"
 	"lint 30 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
-	"kunit 30 300 the KUnit suite on arm64 under QEMU"
+	"kunit 11 300 the KUnit suite on arm64 under QEMU"
+	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
 	"boot 150 600 the guest test cases, KTAP in out/boot.ktap"
 	"check 220 1000 lint, kunit and boot for 4k"
 )

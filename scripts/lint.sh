@@ -196,6 +196,40 @@ fuzz_twin()
 	stage_patches "$stage" "$d"
 }
 
+# boot_judge() on boots made up here: each must get its own exit code.
+boots_are_judged()
+{
+	local bad=0 good=$'begin 6\nstart a\nok a 1\ntainted 0\nsuccess'
+
+	con=$build/judge.console
+	res=$build/judge.results
+	# judged EXPECTED QEMU_RC CONSOLE RESULTS
+	judged()
+	{
+		local rc=0
+
+		printf '%s\n' "$3" >"$con"
+		printf '%s\n' "$4" >"$res"
+		boot_judge "$2" 1 >/dev/null || rc=$?
+		[ "$rc" -eq "$1" ] || { echo "exit code $rc, expected $1: $3 / $4"; bad=1; }
+	}
+	judged 0 0 "Booting" "$good"
+	judged $E_FAIL 0 "Booting" "${good/ok a/not ok a}"
+	judged $E_FAIL 0 "Booting" "${good/success/}"
+	judged $E_NOBOOT 0 "Booting" ""
+	judged $E_PANIC 0 "[ 1.0] Kernel panic - not syncing: x" "$good"
+	judged $E_PANIC 0 "[ 1.0] Unable to handle kernel write to read-only memory" "$good"
+	judged $E_PANIC 0 "[ 1.0] BUG: Bad page state in process a" "$good"
+	judged $E_PANIC 0 "[ 1.0] WARNING: CPU: 0 PID: 1 at mm/x.c:1" "$good"
+	judged $E_PANIC 0 "[ 1.0] WARNING: possible circular locking dependency" "$good"
+	judged $E_PANIC 0 "[ 1.0] INFO: rcu_preempt detected stalls" "$good"
+	judged $E_PANIC 0 "Booting" "${good/tainted 0/tainted 512}"
+	judged $E_PANIC 124 "[ 1.0] Internal error: Oops" "begin 6"
+	judged $E_TIMEOUT 124 "Booting" "begin 6"
+	judged $E_NOTEST 0 "Booting" $'begin 6\ntainted 0\nsuccess'
+	return $bad
+}
+
 # Only what belongs to us: no path of this machine, no space at a line's end.
 text_clean()
 {
@@ -211,6 +245,7 @@ say "# make lint: $src_name"
 run "shellcheck" shellcheck scripts/*.sh tests/boot/*.sh .ci/run
 run "shellcheck, what lib.sh brings in" shellcheck -a scripts/lib.sh
 run "no trailing space, no path of this machine" text_clean
+run "every way a boot ends has its exit code" boots_are_judged
 if [ -n "$dir" ]; then
 	run "series and directory agree" series_matches_directory
 	run "patches are in form" patches_in_form

@@ -225,8 +225,10 @@ static int readers(void)
 
 	if (c == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
-	if (cpus < 2)
+	if (cpus < 2) {
+		line("# one CPU: nobody can read meanwhile");
 		return CASE_SKIP;
+	}
 	for (int i = 0; i < 4 && !busted; i++)
 		pid[i] = spawn_reader(c, 1 + i % (cpus - 1), i);
 	pin(0);
@@ -386,6 +388,10 @@ static int bulk(void)
 	long want = number("pages", 3500), factor = number("factor", 3);
 	double alloc[2] = { 1e9, 1e9 }, release[2] = { 1e9, 1e9 }, ratio;
 
+	if (want * h->size_kb > mem_kb / 8 * 7) {
+		line("# %ld pages of %lu kB do not fit into this guest", want, h->size_kb);
+		return CASE_SKIP;
+	}
 	for (int i = 0; i < 10 && !bad; i++) {
 		double t0, t1, t2, t3;
 		long got, freed;
