@@ -378,21 +378,22 @@ static int pressure(void)
 
 /*
  * pages=N: allocate and free as many of the smallest size with HVO off and on,
- * in turn, five times. Freeing with HVO may take less than factor=N times as
- * long; the shortest of the five count, for the host has other work. The twin
- * asks for a factor that cannot be met.
+ * in turn, rounds=N times. Freeing with HVO may take less than factor=N times as
+ * long; the shortest of each count, for the host has other work. The twin asks
+ * for a factor that cannot be met.
  */
 static int bulk(void)
 {
 	const struct hstate *h = smallest();
 	long want = number("pages", 3500), factor = number("factor", 3);
+	long rounds = number("rounds", 5);
 	double alloc[2] = { 1e9, 1e9 }, release[2] = { 1e9, 1e9 }, ratio;
 
 	if (want * h->size_kb > mem_kb / 8 * 7) {
 		line("# %ld pages of %lu kB do not fit into this guest", want, h->size_kb);
 		return CASE_SKIP;
 	}
-	for (int i = 0; i < 10 && !bad; i++) {
+	for (long i = 0; i < 2 * rounds && !bad; i++) {
 		double t0, t1, t2, t3;
 		long got, freed;
 		int on = i % 2;
