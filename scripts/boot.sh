@@ -6,6 +6,7 @@
 #	kernel guest|debug		which kernel
 #	machine CPUS MEM
 #	append PARAMETER...		the kernel's command line
+#	qemu_extra ARG...		more for QEMU's
 #	check NAME SPEC			a case for our init (tests/guest/init.c)
 #	twin NAME SPEC REGEX		the same, but it must fail with that message
 #	logs NAME COUNT REGEX		the console must have so many such lines
@@ -20,6 +21,8 @@ kernel() { d_kernel=$1; }
 machine() { d_cpus=$1 d_mem=$2; }
 # shellcheck disable=SC2317
 append() { d_append=$*; }
+# shellcheck disable=SC2317
+qemu_extra() { d_qemu=("$@"); }
 
 # shellcheck disable=SC2317
 check()
@@ -80,7 +83,7 @@ result_of()
 # one_boot FILE NUMBER: run one description; its KTAP goes to the file.
 one_boot()
 {
-	local names=() specs=() kinds=() wants=() d_kernel=guest d_cpus=2 d_mem=4G d_append=
+	local names=() specs=() kinds=() wants=() d_kernel=guest d_cpus=2 d_mem=4G d_append= d_qemu=()
 	local name i rec word args=() rc=0 failed=0 began=$SECONDS mem
 
 	name=$(basename "$1" .sh)
@@ -96,7 +99,7 @@ one_boot()
 	mem=$(mem_mb MEM "$d_mem" 512 65536)
 	say "# boot $name"
 	boot_guest "boot-$name" arm64 "$d_cpus" "$mem" 400 "$d_append" "${args[*]}" \
-		>"$build/log/boot-$name.verdict" || rc=$?
+		${d_qemu[@]+"${d_qemu[@]}"} >"$build/log/boot-$name.verdict" || rc=$?
 
 	{
 		echo "    KTAP version 1"

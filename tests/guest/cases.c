@@ -4,6 +4,7 @@
  * Each starts with empty pools and ends with empty pools, and the memmap
  * counters have to be back where they were.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -444,6 +445,94 @@ static int off(void)
 	return 0;
 }
 
+/* KiB of memory that the kernel knows of, hot-added memory included. */
+static unsigned long known_kb(void)
+{
+	DIR *dir = opendir("/sys/devices/system/memory");
+	unsigned long block = 0, n = 0;
+	struct dirent *d;
+	FILE *f = fopen("/sys/devices/system/memory/block_size_bytes", "r");
+
+	if (!f || fscanf(f, "%lx", &block) != 1)
+		fatal("no block_size_bytes");
+	fclose(f);
+	while (dir && (d = readdir(dir))) {
+		char path[300];
+
+		snprintf(path, sizeof(path), "/sys/devices/system/memory/%s/state", d->d_name);
+		n += !strncmp(d->d_name, "memory", 6) && !access(path, R_OK);
+	}
+	if (dir)
+		closedir(dir);
+	return n * (block / KB);
+}
+
+/* How much of the vmemmap is mapped with pages and with blocks, in KiB. */
+static void vmemmap_mapped(unsigned long *pages, unsigned long *blocks)
+{
+	FILE *f = fopen("/sys/kernel/debug/kernel_page_tables", "r");
+	bool inside = false;
+	char buf[256];
+
+	*pages = *blocks = 0;
+	if (!f)
+		fatal("no kernel_page_tables in debugfs");
+	while (fgets(buf, sizeof(buf), f)) {
+		unsigned long from, to;
+
+		if (strstr(buf, "---["))
+			inside = strstr(buf, "vmemmap start");
+		if (!inside || sscanf(buf, "0x%lx-0x%lx", &from, &to) != 2 ||
+		    !strstr(buf, "MEM/NORMAL"))
+			continue;
+		*(strstr(buf, "BLK") ? blocks : pages) += (to - from) / KB;
+	}
+	fclose(f);
+}
+
+/*
+ * total=MB: wait until so much memory is there, boot's and what is hot-added, and
+ * see that all of its vmemmap is mapped with pages; fill three quarters of it with
+ * huge pages, which has to be more than the boot=MB of boot, and free them. The
+ * twin looks for blocks.
+ *
+ * blocks: only see that there are blocks in the vmemmap.
+ */
+static int pagegran(void)
+{
+	unsigned long total = number("total", 0) * KB, pages, blocks, want;
+	const struct hstate *h = smallest();
+	long got;
+
+	for (int i = 0; i < 300 && known_kb() < total; i++)
+		usleep(100000);
+	if (known_kb() < total)
+		fail("%lu kB of memory, expected %lu", known_kb(), total);
+	vmemmap_mapped(&pages, &blocks);
+	line("# %lu kB of memory, its vmemmap: %lu kB in pages, %lu kB in blocks", known_kb(),
+	     pages, blocks);
+	if (busted || arg(nr_args, args, "blocks")) {
+		if (!blocks)
+			fail("no block in the vmemmap");
+		return 0;
+	}
+	want = known_kb() / page_kb * struct_page_size / KB;
+	if (blocks || pages < want)
+		fail("the vmemmap of %lu kB of memory takes %lu kB", known_kb(), want);
+
+	start_kb = memmap_kb();
+	compact();
+	got = pool_set(h, total / 4 * 3 / h->size_kb);
+	check_freed("with hot-added memory", got, h);
+	if (got * h->size_kb <= number("boot", 0) * KB)
+		fail("%ld pages of %lu kB fit into boot's memory", got, h->size_kb);
+	pool_set(h, 0);
+	check_restored("after freeing");
+	line("# %ld pages of %lu kB", got, h->size_kb);
+	return 0;
+}
+
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -454,6 +543,7 @@ static const struct {
 	{ "pressure", pressure },
 	{ "bulk", bulk },
 	{ "off", off },
+	{ "pagegran", pagegran },
 };
 
 int main(int argc, char **argv)
