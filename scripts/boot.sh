@@ -83,7 +83,7 @@ result_of()
 # one_boot FILE NUMBER: run one description; its KTAP goes to the file.
 one_boot()
 {
-	local names=() specs=() kinds=() wants=() d_kernel=guest d_cpus=2 d_mem=4G d_append= d_qemu=()
+	local names=() specs=() kinds=() wants=() d_kernel=guest d_cpus=2 d_mem=4G d_qemu=() d_append=
 	local name i rec word args=() rc=0 failed=0 began=$SECONDS mem
 
 	name=$(basename "$1" .sh)
