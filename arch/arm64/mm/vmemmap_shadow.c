@@ -639,7 +639,6 @@ static void shadow_replain(const struct folio *folio, struct page *own)
 
 	for (i = 0; i < SHADOW_HEAD_PAGES; i++) {
 		const struct page *head = &folio->page + i;
-
 		const unsigned long flags =
 			READ_ONCE(head->flags) & PAGEFLAGS_MASK;
 
