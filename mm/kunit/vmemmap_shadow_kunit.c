@@ -701,6 +701,27 @@ static void restore_list_without_memory_keeps_progress(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, put_folios(test, &folios), nr);
 }
 
+/* As memory_hotplug.memmap_on_memory marks the vmemmap of what it adds. */
+static void optimize_of_self_hosted_vmemmap_is_refused(struct kunit *test)
+{
+	const long refused =
+		vmemmap_shadow_counter("folios refused, vmemmap self-hosted");
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct page *page = pte_page(head_entry(folio));
+	const int key = key_count();
+
+	SetPageVmemmapSelfHosted(page);
+	vmemmap_shadow_optimize_folio(folio);
+	ClearPageVmemmapSelfHosted(page);
+
+	expect_restored(test, folio);
+	KUNIT_EXPECT_EQ(test, nr_waits, 0);
+	KUNIT_EXPECT_EQ(test, key_count(), key);
+	KUNIT_EXPECT_EQ(test, refused + IS_ENABLED(CONFIG_MEMORY_HOTPLUG),
+			vmemmap_shadow_counter("folios refused, vmemmap self-hosted"));
+	put_huge_folio(test, folio);
+}
+
 /* ------------------------------------------------------------------------ */
 /* Stray writers							    */
 
@@ -957,6 +978,7 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(operations_on_empty_list_wait_for_nobody),
 	KUNIT_CASE(operations_on_mixed_list_do_what_is_left),
 	KUNIT_CASE(restore_list_without_memory_keeps_progress),
+	KUNIT_CASE(optimize_of_self_hosted_vmemmap_is_refused),
 	KUNIT_CASE_PARAM(stray_store_is_kept_and_its_folio_rolled_back,
 			 context_gen_params),
 	KUNIT_CASE(hot_remove_of_owned_entries_is_allowed),
