@@ -19,27 +19,43 @@ unsigned long page_kb;
 unsigned long struct_page_size;
 unsigned long mem_kb;
 
+bool bad;
+
+/* One line, flushed: it is on the channel at once. */
+static void vline(const char *prefix, const char *fmt, va_list ap)
+{
+	fputs(prefix, stdout);
+	vprintf(fmt, ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
 void line(const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vline("", fmt, ap);
 	va_end(ap);
-	putchar('\n');
-	fflush(stdout);
+}
+
+void fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vline("# ", fmt, ap);
+	va_end(ap);
+	bad = true;
 }
 
 void fatal(const char *fmt, ...)
 {
 	va_list ap;
 
-	printf("# ");
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vline("# ", fmt, ap);
 	va_end(ap);
-	putchar('\n');
-	fflush(stdout);
 	exit(CASE_FAIL);
 }
 

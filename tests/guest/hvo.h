@@ -55,7 +55,12 @@ const char *arg(int argc, char **argv, const char *name);
 
 /* printf() of one line to stdout, flushed: it is on the channel at once. */
 void line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same as a diagnostic line, and remember in @bad that the case failed. */
+void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same, and end the case. */
 void fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+extern bool bad;
 
 /* Exit codes of a case. */
 #define CASE_OK 0

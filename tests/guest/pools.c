@@ -15,7 +15,6 @@
 #include "hvo.h"
 
 static bool hvo_on;
-static bool bad;
 static long start_kb;
 
 static void one_pool(const struct hstate *h)

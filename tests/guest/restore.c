@@ -13,7 +13,6 @@
  * HVO is off at boot. demote and rollback want hugepagesz=1G hugepages=1: that
  * page is freed at once and leaves a place for the one that they allocate.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,23 +23,7 @@
 #define BIG_KB		(1UL * KB * KB)
 #define FAULTS		"/sys/kernel/debug/fail_page_alloc/"
 
-static bool bad;
 static long start_map, start_free;
-
-static void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-static void fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("# ");
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-	fflush(stdout);
-	bad = true;
-}
 
 /* Free memory, together with what the lists per CPU hold. */
 static long free_kb(void)
