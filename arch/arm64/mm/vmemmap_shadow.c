@@ -993,7 +993,7 @@ static void shadow_optimize_window(struct shadow_batch *b, unsigned int lo,
 	const u64 opened = shadow_window_open();
 	unsigned int i;
 
-	for (i = 0; i < b->nr; i++) {
+	for_each_clear_bit(i, b->failed, b->nr) {
 		if (shadow_step_all(b->folio[i], lo, hi, VMEMMAP_SHADOW_OWNED,
 				    VMEMMAP_SHADOW_SEALED))
 			__set_bit(i, b->failed);
@@ -1002,9 +1002,7 @@ static void shadow_optimize_window(struct shadow_batch *b, unsigned int lo,
 	shadow_tlbi_round(b, lo, hi);
 	vmemmap_shadow_hold(b->folio[0], lo, hi);
 
-	for (i = 0; i < b->nr; i++) {
-		if (test_bit(i, b->failed))
-			continue;
+	for_each_clear_bit(i, b->failed, b->nr) {
 		if (shadow_equalize_range(b->folio[i], lo, hi) ||
 		    shadow_join_range(b->folio[i], lo, hi, &b->pages))
 			__set_bit(i, b->failed);
@@ -1013,9 +1011,7 @@ static void shadow_optimize_window(struct shadow_batch *b, unsigned int lo,
 	shadow_tlbi_round(b, lo, hi);
 	vmemmap_shadow_hold(b->folio[0], lo, hi);
 
-	for (i = 0; i < b->nr; i++) {
-		if (test_bit(i, b->failed))
-			continue;
+	for_each_clear_bit(i, b->failed, b->nr) {
 		if (shadow_step_all(b->folio[i], lo, hi, VMEMMAP_SHADOW_JOINED,
 				    VMEMMAP_SHADOW_SHARED))
 			__set_bit(i, b->failed);
