@@ -6,6 +6,7 @@ append hugetlb_free_vmemmap=on init_on_alloc=1
 
 check "pools of every size" pools,hvo=on
 twin "pools without HVO are noticed" pools,hvo=on,busted 'freed 0 kB of vmemmap, expected'
+twin "HVO that is not off is noticed" cases,off 'though HVO is off'
 check "50 cycles of alloc, demote, free" cases,cycles,rounds=50
 twin "a page that is not freed is noticed" cases,cycles,rounds=1,busted 'huge pages are left'
 check "readers of every struct page meanwhile" cases,readers,seconds=15
