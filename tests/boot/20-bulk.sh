@@ -7,5 +7,5 @@ kernel guest
 machine 1 8G
 append hugetlb_free_vmemmap=on init_on_alloc=1
 
-check "3500 pages of 2 MiB with HVO on and off" cases,bulk,pages=3500,factor=3,rounds=2
+check "3500 pages of 2 MiB with HVO on and off" cases,bulk,pages=3500,factor=3,rounds=2,more=8
 twin "slow freeing is noticed" cases,bulk,pages=500,rounds=1,busted 'the bound is'
