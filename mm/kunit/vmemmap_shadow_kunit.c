@@ -799,10 +799,12 @@ static void stray_ipi(void *info)
 /* On the other CPU, in its interrupt handler, with interrupts off. */
 static void stray_on_other_cpu(struct stray *s)
 {
-	const unsigned int other = cpumask_any_but(cpu_online_mask,
-						   raw_smp_processor_id());
+	unsigned int other;
 
+	migrate_disable();
+	other = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
 	smp_call_function_single(other, stray_ipi, s, true);
+	migrate_enable();
 	KUNIT_EXPECT_TRUE(s->test, s->hardirq);
 }
 

@@ -35,6 +35,8 @@
 #include <linux/ktime.h>
 #include <linux/list_sort.h>
 #include <linux/log2.h>
+#include <linux/memblock.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
 #include <linux/page-flags.h>
@@ -42,9 +44,11 @@
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmemmap_shadow.h>
 #include <linux/vmstat.h>
+#include <linux/xarray.h>
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
@@ -52,6 +56,9 @@
 #include <asm/barrier.h>
 #include <asm/esr.h>
 #include <asm/tlbflush.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/vmemmap_shadow.h>
 
 /*
  * The state tag. Bits 57 and 58 mean PTE_DEVMAP and PTE_UFFD_WP in entries of
@@ -86,10 +93,39 @@ static_assert(HWEIGHT64(SHADOW_TAG) == ilog2(VMEMMAP_SHADOW_NR_STATES));
  */
 #define SHADOW_HEAD_PAGES	(sizeof(struct folio) / sizeof(struct page))
 
+/* A struct page as words: the flags word, compound_head, and the rest. */
+union shadow_words {
+	struct page page;
+	unsigned long word[sizeof(struct page) / sizeof(unsigned long)];
+};
+
+#define SHADOW_FLAGS		0
+#define SHADOW_COMPOUND_HEAD	1
+#define SHADOW_REST		2
+#define SHADOW_NR_WORDS		(sizeof(struct page) / sizeof(unsigned long))
+
+static_assert(offsetof(struct page, flags) ==
+	      SHADOW_FLAGS * sizeof(unsigned long));
+static_assert(offsetof(struct page, compound_head) ==
+	      SHADOW_COMPOUND_HEAD * sizeof(unsigned long));
+
+/*
+ * What the struct pages of a folio's own held when its turn came. The copies
+ * that are made of them, and turned back into plain tails later, are made from
+ * this: memory_failure(), which takes hugetlb_lock and no reference, may change
+ * the head in the middle of that, and a copy of something else could not be
+ * told from a stray store.
+ */
+struct shadow_was {
+	union shadow_words page[SHADOW_HEAD_PAGES];
+};
+
 /**
  * struct shadow_batch - folios that are stepped together
  * @folio:	the folios, all of one size and one node
+ * @was:	the struct pages of their own
  * @nr:		how many they are
+ * @max:	how many they may be
  * @nr_tails:	number of tail entries of each folio
  * @nid:	the node of their vmemmap
  * @failed:	folios (bit n: folio[n]) with an entry that did not step
@@ -103,7 +139,9 @@ static_assert(HWEIGHT64(SHADOW_TAG) == ilog2(VMEMMAP_SHADOW_NR_STATES));
  */
 struct shadow_batch {
 	struct folio *folio[SHADOW_BATCH];
+	struct shadow_was *was;
 	unsigned int nr;
+	unsigned int max;
 	unsigned int nr_tails;
 	int nid;
 	DECLARE_BITMAP(failed, SHADOW_BATCH);
@@ -137,6 +175,8 @@ enum shadow_counter {
 	SHADOW_ROLL_BACKS,
 	SHADOW_REFUSED_SELF_HOSTED,
 	SHADOW_REFUSED_NOT_PLAIN,
+	SHADOW_REFUSED_BROKEN,
+	SHADOW_ALIAS_REFERENCES,
 	SHADOW_WINDOWS,
 	SHADOW_WINDOW_NS_TOTAL,
 	SHADOW_WINDOW_NS_LONGEST,
@@ -156,6 +196,8 @@ static const char * const shadow_counter_name[] = {
 	[SHADOW_ROLL_BACKS]		= "roll-backs",
 	[SHADOW_REFUSED_SELF_HOSTED]	= "folios refused, vmemmap self-hosted",
 	[SHADOW_REFUSED_NOT_PLAIN]	= "folios refused, tail not plain",
+	[SHADOW_REFUSED_BROKEN]		= "folios refused, after a broken invariant",
+	[SHADOW_ALIAS_REFERENCES]	= "references through an alias, dropped",
 	[SHADOW_WINDOWS]		= "windows",
 	[SHADOW_WINDOW_NS_TOTAL]	= "ns that windows were open",
 	[SHADOW_WINDOW_NS_LONGEST]	= "ns that the longest window was open",
@@ -318,6 +360,25 @@ int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
 	return 0;
 }
 
+/* The PMD of a vmemmap address, or NULL if there is no table for it. */
+static pmd_t *shadow_pmdp(unsigned long addr)
+{
+	pgd_t *pgdp = pgd_offset_k(addr);
+	p4d_t *p4dp;
+	pud_t *pudp;
+
+	if (pgd_none(READ_ONCE(*pgdp)))
+		return NULL;
+	p4dp = p4d_offset(pgdp, addr);
+	if (p4d_none(READ_ONCE(*p4dp)))
+		return NULL;
+	pudp = pud_offset(p4dp, addr);
+	if (pud_none(READ_ONCE(*pudp)) || pud_leaf(READ_ONCE(*pudp)))
+		return NULL;
+
+	return pmd_offset(pudp, addr);
+}
+
 /**
  * vmemmap_shadow_ptep() - find the entry that maps a vmemmap address
  * @addr:	an address in the populated vmemmap
@@ -329,21 +390,9 @@ int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
 VISIBLE_IF_KUNIT
 pte_t *vmemmap_shadow_ptep(unsigned long addr)
 {
-	pgd_t *pgdp = pgd_offset_k(addr);
-	p4d_t *p4dp;
-	pud_t *pudp;
-	pmd_t *pmdp;
+	pmd_t *pmdp = shadow_pmdp(addr);
 
-	if (pgd_none(READ_ONCE(*pgdp)))
-		return NULL;
-	p4dp = p4d_offset(pgdp, addr);
-	if (p4d_none(READ_ONCE(*p4dp)))
-		return NULL;
-	pudp = pud_offset(p4dp, addr);
-	if (pud_none(READ_ONCE(*pudp)) || pud_leaf(READ_ONCE(*pudp)))
-		return NULL;
-	pmdp = pmd_offset(pudp, addr);
-	if (pmd_none(READ_ONCE(*pmdp)) || pmd_leaf(READ_ONCE(*pmdp)))
+	if (!pmdp || pmd_none(READ_ONCE(*pmdp)) || pmd_leaf(READ_ONCE(*pmdp)))
 		return NULL;
 
 	return pte_offset_kernel(pmdp, addr);
@@ -370,6 +419,35 @@ bool vmemmap_shadow_may_free(unsigned long start, unsigned long end)
 	return true;
 }
 
+/**
+ * vmemmap_shadow_fault_hold() - a place to stay before a fault is looked at
+ * @addr:	the address of the vmemmap entry, page-aligned
+ *
+ * Empty, and gone where KUnit is not built in. KUnit opens the entry here, as
+ * an updater on another CPU would: the fault is stale then.
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_fault_hold(unsigned long addr)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_fault_hold, addr);
+}
+
+/* The first page that is described in the page at this vmemmap address. */
+static unsigned long shadow_pfn_of(unsigned long addr)
+{
+	return page_to_pfn((struct page *)addr);
+}
+
+/* Complete a TLBI of one entry, on all CPUs. */
+static void shadow_tlbi_one(unsigned long addr)
+{
+	dsb(ishst);
+	__tlbi(vaale1is, __TLBI_VADDR(addr, 0));
+	__tlbi_sync_s1ish();
+	isb();
+	shadow_count(SHADOW_SINGLE_TLBIS, 1);
+}
+
 /*
  * A store met a vmemmap entry that did not let it through. Any context, down
  * to NMI with interrupts off: nothing here locks, waits or allocates, and the
@@ -387,6 +465,7 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 	ptep = vmemmap_shadow_ptep(addr);
 	if (!ptep)
 		return false;
+	vmemmap_shadow_fault_hold(addr);
 
 	/*
 	 * The exchange is lost only to somebody else's step. The updater takes
@@ -414,6 +493,8 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 			dsb(nsh);
 			isb();
 			shadow_count(SHADOW_STALE_FAULTS, 1);
+			trace_vmemmap_shadow_recovery(shadow_pfn_of(addr),
+						      state);
 			return true;
 		}
 
@@ -421,21 +502,73 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 		 * Between any two steps of an entry stands a completed TLBI.
 		 * The updater may not have got to its own yet.
 		 */
-		dsb(ishst);
-		__tlbi(vaale1is, __TLBI_VADDR(addr, 0));
-		__tlbi_sync_s1ish();
-		isb();
-		shadow_count(SHADOW_SINGLE_TLBIS, 1);
+		shadow_tlbi_one(addr);
 
 		if (!vmemmap_shadow_step(ptep, state,
 					 state == VMEMMAP_SHADOW_SEALED ?
 					 VMEMMAP_SHADOW_OWNED :
 					 VMEMMAP_SHADOW_SHARED, 0)) {
+			/* So that the store does not fault again. */
+			shadow_tlbi_one(addr);
 			shadow_count(SHADOW_WRITE_RECOVERIES, 1);
+			trace_vmemmap_shadow_recovery(shadow_pfn_of(addr),
+						      state);
 			return true;
 		}
 	}
 }
+
+/* ------------------------------------------------------------------------ */
+/* References								    */
+
+/**
+ * vmemmap_shadow_ref_hold() - a place to stay between test and add
+ * @page:	the page that a reference is wanted of
+ *
+ * Empty, and gone where KUnit is not built in. KUnit makes @page an alias of
+ * its head here.
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_ref_hold(struct page *page)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_ref_hold, page);
+}
+
+bool vmemmap_shadow_ref_add_unless(struct page *page, int nr, int u)
+{
+	struct folio *folio;
+
+	/*
+	 * Acquire: the count before the test. An alias shows the head's count,
+	 * and whoever sees that must find in the test that it is an alias. It
+	 * pairs with the release in vmemmap_shadow_step(), by which the alias
+	 * came to be, and orders the translation of the exchange below, too:
+	 * who has seen through a writable entry that the head is not frozen
+	 * any more does not fault on a read-only one that came before it.
+	 */
+	if (atomic_read_acquire(&page->_refcount) == u ||
+	    page_is_fake_head(page))
+		return false;
+
+	vmemmap_shadow_ref_hold(page);
+	if (!atomic_add_unless(&page->_refcount, nr, u))
+		return false;
+
+	/*
+	 * Once more, for the page may have turned into an alias in between,
+	 * and then it is the head that got the reference. Fully ordered after
+	 * the exchange. The head cannot be restored while it has it.
+	 */
+	folio = page_folio(page);
+	if (likely(&folio->page == page))
+		return true;
+
+	shadow_count(SHADOW_ALIAS_REFERENCES, 1);
+	folio_put_refs(folio, nr);
+
+	return false;
+}
+EXPORT_SYMBOL_GPL(vmemmap_shadow_ref_add_unless);
 
 /* ------------------------------------------------------------------------ */
 /* Contents								    */
@@ -445,6 +578,19 @@ static unsigned long shadow_tail_addr(const struct folio *folio, unsigned int n)
 {
 	return (unsigned long)folio + (n + 1) * PAGE_SIZE;
 }
+
+/* The entry behind this one, which maps @addr. They lie in tables of a PMD. */
+static pte_t *shadow_next_ptep(pte_t *ptep, unsigned long addr)
+{
+	return addr & ~PMD_MASK ? ptep + 1 : vmemmap_shadow_ptep(addr);
+}
+
+/* A folio's tail entries lo to hi - 1, and the addresses that they map. */
+#define for_each_tail_entry(ptep, addr, folio, lo, hi)			\
+	for (addr = shadow_tail_addr(folio, lo),			\
+	     ptep = vmemmap_shadow_ptep(addr);				\
+	     addr < shadow_tail_addr(folio, hi);			\
+	     addr += PAGE_SIZE, ptep = shadow_next_ptep(ptep, addr))
 
 static unsigned int shadow_nr_tails(const struct folio *folio)
 {
@@ -497,22 +643,6 @@ static bool shadow_page_is_raw(const struct page *own,
 	       READ_ONCE(own->compound_head) != (unsigned long)folio + 1;
 }
 
-/* A struct page as words: the flags word, compound_head, and the rest. */
-union shadow_words {
-	struct page page;
-	unsigned long word[sizeof(struct page) / sizeof(unsigned long)];
-};
-
-#define SHADOW_FLAGS		0
-#define SHADOW_COMPOUND_HEAD	1
-#define SHADOW_REST		2
-#define SHADOW_NR_WORDS		(sizeof(struct page) / sizeof(unsigned long))
-
-static_assert(offsetof(struct page, flags) ==
-	      SHADOW_FLAGS * sizeof(unsigned long));
-static_assert(offsetof(struct page, compound_head) ==
-	      SHADOW_COMPOUND_HEAD * sizeof(unsigned long));
-
 /*
  * Change a word of a page that readers look at, and that a stray writer may
  * have got back, from a value that is known to one that is wanted. Never over
@@ -532,9 +662,47 @@ static unsigned long shadow_read_word(const struct page *page, unsigned int w)
 	return READ_ONCE(((const unsigned long *)page)[w]);
 }
 
+/*
+ * Does the head's page hold anything that is not the folio's own, besides plain
+ * tails? It would show in every alias, and end up in every page after restore.
+ */
+static bool shadow_head_is_plain(const struct folio *folio)
+{
+	const unsigned int nr = PAGE_SIZE / sizeof(struct page);
+	unsigned int i;
+
+	for (i = 1; i < SHADOW_HEAD_PAGES; i++) {
+		if (READ_ONCE((&folio->page + i)->flags) & __PG_HWPOISON)
+			return false;
+	}
+	for (; i < nr; i++) {
+		if (!shadow_tail_is_plain(&folio->page + i, folio))
+			return false;
+	}
+
+	return true;
+}
+
+static void shadow_refuse_not_plain(struct folio *folio)
+{
+	shadow_count(SHADOW_REFUSED_NOT_PLAIN, 1);
+	pr_warn_once("pfn %#lx: struct page not a plain tail, folio left unoptimized\n",
+		     folio_pfn(folio));
+}
+
+/* What word w of entry i of a folio's fake heads, and what follows them, is. */
+static unsigned long shadow_alias_word(const struct folio *folio,
+				       const struct shadow_was *was,
+				       unsigned int i, unsigned int w)
+{
+	return i < SHADOW_HEAD_PAGES ? was->page[i].word[w] :
+	       shadow_read_word(&folio->page + i, w);
+}
+
 /**
  * shadow_equalize() - make a sealed page's contents those of the head's page
  * @folio:	the folio, which lies in the head's page
+ * @was:	what the folio's own struct pages held
  * @ptep:	the SEALED entry that maps the page
  *
  * Readers keep looking at the page. All they see of entries other than the
@@ -548,19 +716,17 @@ static unsigned long shadow_read_word(const struct page *page, unsigned int w)
  * plain tails, then it is unchanged; -EAGAIN if the page, or the head's page,
  * changed meanwhile.
  */
-static int shadow_equalize(struct folio *folio, pte_t *ptep)
+static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
+			   pte_t *ptep)
 {
 	struct page *own = shadow_alias(__ptep_get(ptep));
-	const struct page *head = &folio->page;
 	const unsigned int nr = PAGE_SIZE / sizeof(struct page);
 	const bool raw = shadow_page_is_raw(own, folio);
 	unsigned int i, w;
 
 	for (i = 0; i < nr && !raw; i++) {
 		if (!shadow_tail_is_plain(own + i, folio)) {
-			shadow_count(SHADOW_REFUSED_NOT_PLAIN, 1);
-			pr_warn_once("pfn %#lx: struct page not a plain tail, folio left unoptimized\n",
-				     folio_pfn(folio));
+			shadow_refuse_not_plain(folio);
 			return -EBUSY;
 		}
 	}
@@ -570,10 +736,10 @@ static int shadow_equalize(struct folio *folio, pte_t *ptep)
 	 * was changed can be told by its fake head, see shadow_replain().
 	 */
 	for (i = 0; i < nr; i++) {
-		union shadow_words was;
+		union shadow_words old;
 
 		for (w = 0; w < SHADOW_NR_WORDS; w++)
-			was.word[w] = shadow_read_word(own + i, w);
+			old.word[w] = shadow_read_word(own + i, w);
 		/*
 		 * The words before the entry: if it is SEALED still, no store
 		 * had come in between, and one that comes now makes an exchange
@@ -585,42 +751,48 @@ static int shadow_equalize(struct folio *folio, pte_t *ptep)
 		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) !=
 		    VMEMMAP_SHADOW_SEALED)
 			return -EAGAIN;
-		if (!raw && !shadow_tail_is_plain(&was.page, folio))
+		if (!raw && !shadow_tail_is_plain(&old.page, folio))
 			return -EAGAIN;
 
 		for (w = SHADOW_FLAGS; w < SHADOW_NR_WORDS; w++) {
-			if (!shadow_change_word(own + i, w, was.word[w],
-						shadow_read_word(head + i, w)))
+			if (!shadow_change_word(own + i, w, old.word[w],
+						shadow_alias_word(folio, was,
+								  i, w)))
 				return -EAGAIN;
 		}
 	}
 
-	return memcmp(own, head, PAGE_SIZE) ? -EAGAIN : 0;
+	return memcmp(own, folio, PAGE_SIZE) ? -EAGAIN : 0;
 }
 
 /*
  * Give a page in hand, which nothing maps yet but the linear map, the contents
  * of the head's page. Stores to the head's own struct pages are excluded by
- * the freeze, those through the tail entry by its seal.
+ * the freeze, but for those of memory_failure(), see struct shadow_was; those
+ * through the tail entry by its seal.
  */
-static void shadow_fill(const struct folio *folio, struct page *page)
+static void shadow_fill(const struct folio *folio, const struct shadow_was *was,
+			struct page *page)
 {
-	copy_page(page_to_virt(page), folio);
+	void *to = page_to_virt(page);
+
+	copy_page(to, folio);
+	memcpy(to, was, sizeof(*was));
 }
 
 /**
  * shadow_replain() - turn copies of the head and its first tails into plain
  *		      tails
- * @folio:	the folio, which lies in the head's page
+ * @was:	what was copied
  * @own:	the page that a SEALED or OWNED tail entry maps, through its
  *		alias
  *
  * The reverse of shadow_equalize(), and a no-op on a page that it left alone.
  * A stray writer may have stored to the page after it was sealed or parted.
- * What is not a copy of the head's page is not ours to change, and flags
- * words lose only the flags that the head's page has.
+ * What is not a copy is not ours to change, and flags words lose only the flags
+ * that were copied.
  */
-static void shadow_replain(const struct folio *folio, struct page *own)
+static void shadow_replain(const struct shadow_was *was, struct page *own)
 {
 	const struct page *plain = own + SHADOW_HEAD_PAGES;
 	unsigned int i, w;
@@ -631,21 +803,21 @@ static void shadow_replain(const struct folio *folio, struct page *own)
 	/*
 	 * compound_head first: with bit 0 set a reader needs no PG_head, and
 	 * without PG_head it needs bit 0. Fully ordered before the change of
-	 * the flags word below; pairs with _compound_head().
+	 * the flags word below; pairs with the loads in _compound_head() and
+	 * page_fixed_fake_head().
 	 */
 	shadow_change_word(own, SHADOW_COMPOUND_HEAD,
-			   shadow_read_word(&folio->page, SHADOW_COMPOUND_HEAD),
+			   was->page[0].word[SHADOW_COMPOUND_HEAD],
 			   shadow_read_word(plain, SHADOW_COMPOUND_HEAD));
 
 	for (i = 0; i < SHADOW_HEAD_PAGES; i++) {
-		const struct page *head = &folio->page + i;
 		const unsigned long flags =
-			READ_ONCE(head->flags) & PAGEFLAGS_MASK;
+			was->page[i].page.flags & PAGEFLAGS_MASK;
 
 		if (flags)
 			set_mask_bits(&own[i].flags, flags, 0);
 		for (w = SHADOW_REST; w < SHADOW_NR_WORDS; w++)
-			shadow_change_word(own + i, w, shadow_read_word(head, w),
+			shadow_change_word(own + i, w, was->page[i].word[w],
 					   shadow_read_word(plain, w));
 	}
 }
@@ -700,6 +872,137 @@ static struct page *shadow_take_page(struct list_head *pages)
 	return page;
 }
 
+/**
+ * vmemmap_shadow_test_set_hwpoison() - poison a page, unless HugeTLB has it
+ * @page:	the page, of which the caller holds no reference
+ *
+ * The test and the store are one RCU read-side critical section. HugeTLB types
+ * a folio before the grace period of vmemmap_shadow_optimize_folios(), and its
+ * tails are looked at after that: either they are found poisoned, and the folio
+ * is left alone, or it is found typed here.
+ */
+int vmemmap_shadow_test_set_hwpoison(struct page *page)
+{
+	int ret = -EAGAIN;
+
+	rcu_read_lock();
+	if (!PageHuge(page))
+		ret = TestSetPageHWPoison(page);
+	rcu_read_unlock();
+
+	return ret;
+}
+
+/* ------------------------------------------------------------------------ */
+/* The rule, checked							    */
+
+#ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
+/* Entries, by their number in the vmemmap, that no TLBI followed yet. */
+static DEFINE_XARRAY(shadow_unsynced);
+
+/**
+ * vmemmap_shadow_violation() - report a broken rule, and optimize no more
+ * @what:	what is broken
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_violation(const char *what)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_violation, what);
+
+	pr_err_once("%s\n", what);
+	SHADOW_WARN_ON(true);
+}
+
+/* Equal, but for what memory_failure() has done to the head: struct shadow_was. */
+static bool shadow_debug_equal(const struct page *x, const struct page *y)
+{
+	const unsigned long its = __PG_HWPOISON | BIT(PG_locked);
+	const size_t own = SHADOW_HEAD_PAGES * sizeof(*x);
+
+	return !memcmp(x + SHADOW_HEAD_PAGES, y + SHADOW_HEAD_PAGES,
+		       PAGE_SIZE - own) &&
+	       ((READ_ONCE(x->flags) | READ_ONCE(y->flags)) & its ||
+		!memcmp(x, y, own));
+}
+
+static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new)
+{
+	const pteval_t diff = pte_val(old) ^ pte_val(new);
+	const pteval_t perm = SHADOW_TAG | PTE_WRITE | PTE_RDONLY;
+
+	if (xa_load(&shadow_unsynced, addr >> PAGE_SHIFT))
+		vmemmap_shadow_violation("a step, and no TLBI since the last one");
+	if (pte_pfn(old) == pte_pfn(new)) {
+		if (diff & ~perm)
+			vmemmap_shadow_violation("a step changes more than the permission");
+		return;
+	}
+
+	if (diff & (PTE_WRITE | PTE_RDONLY) || pte_val(old) & PTE_WRITE)
+		vmemmap_shadow_violation("the output address of a writable entry changes");
+	else if (!shadow_debug_equal(shadow_alias(old), shadow_alias(new)))
+		vmemmap_shadow_violation("the output address changes, and the contents differ");
+}
+
+static void shadow_debug_stepped(unsigned long addr)
+{
+	/* What cannot be noted cannot be checked. */
+	xa_store(&shadow_unsynced, addr >> PAGE_SHIFT, xa_mk_value(1),
+		 GFP_NOWAIT | __GFP_NOWARN);
+}
+
+static void shadow_debug_synced(unsigned long start, unsigned long nr)
+{
+	XA_STATE(xas, &shadow_unsynced, start >> PAGE_SHIFT);
+	void *entry;
+
+	xas_lock(&xas);
+	xas_for_each(&xas, entry, (start >> PAGE_SHIFT) + nr - 1)
+		xas_store(&xas, NULL);
+	xas_unlock(&xas);
+}
+
+/*
+ * Does any entry of these folios map a page that is about to be released, or
+ * might a CPU still translate through one that did?
+ */
+static bool shadow_debug_may_release(const struct shadow_batch *b)
+{
+	const unsigned long mark = (unsigned long)&shadow_unsynced;
+	bool mapped = false, unsynced = false;
+	unsigned long addr;
+	struct page *page;
+	unsigned int i;
+	pte_t *ptep;
+
+	list_for_each_entry(page, &b->pages, lru)
+		set_page_private(page, mark);
+	for (i = 0; i < b->nr; i++) {
+		for_each_tail_entry(ptep, addr, b->folio[i], 0, b->nr_tails) {
+			mapped |= page_private(pte_page(__ptep_get(ptep))) == mark;
+			unsynced |= !!xa_load(&shadow_unsynced, addr >> PAGE_SHIFT);
+		}
+	}
+	list_for_each_entry(page, &b->pages, lru)
+		set_page_private(page, 0);
+
+	if (mapped)
+		vmemmap_shadow_violation("a page that an entry maps is released");
+	if (unsynced)
+		vmemmap_shadow_violation("a page is released, and no TLBI since its entry's last step");
+
+	return !mapped;
+}
+#else
+static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new) { }
+static void shadow_debug_stepped(unsigned long addr) { }
+static void shadow_debug_synced(unsigned long start, unsigned long nr) { }
+static bool shadow_debug_may_release(const struct shadow_batch *b)
+{
+	return true;
+}
+#endif
+
 /* ------------------------------------------------------------------------ */
 /* Windows								    */
 
@@ -729,6 +1032,23 @@ VISIBLE_IF_KUNIT
 void vmemmap_shadow_hold(struct folio *folio, unsigned int lo, unsigned int hi)
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_hold, folio, lo, hi);
+}
+
+/**
+ * vmemmap_shadow_tlbi() - issue the TLBIs of a run of entries
+ * @start:	the address that the first of them maps
+ * @nr:		how many they are
+ *
+ * A function of its own so that KUnit can leave it out.
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi, start, nr);
+
+	__flush_tlb_range_op(vaale1is, start, nr, PAGE_SIZE, 0, 3, false,
+			     lpa2_is_enabled());
+	shadow_debug_synced(start, nr);
 }
 
 /**
@@ -769,8 +1089,7 @@ static void shadow_tlbi_round(const struct shadow_batch *b,
 			nr = round_up(nr, nr > __TLBI_RANGE_PAGES(31, 0) ?
 				      __TLBI_RANGE_PAGES(0, 1) :
 				      __TLBI_RANGE_PAGES(0, 0));
-		__flush_tlb_range_op(vaale1is, start, nr, PAGE_SIZE, 0, 3,
-				     false, lpa2_is_enabled());
+		vmemmap_shadow_tlbi(start, nr);
 	}
 	__tlbi_sync_s1ish();
 	isb();
@@ -783,7 +1102,8 @@ static u64 shadow_window_open(void)
 	return ktime_get_mono_fast_ns();
 }
 
-static void shadow_window_close(u64 opened)
+static void shadow_window_close(const struct shadow_batch *b, unsigned int lo,
+				unsigned int hi, u64 opened)
 {
 	atomic_long_t *longest = &shadow_counters[SHADOW_WINDOW_NS_LONGEST];
 	const long ns = ktime_get_mono_fast_ns() - opened;
@@ -793,6 +1113,32 @@ static void shadow_window_close(u64 opened)
 		;
 	shadow_count(SHADOW_WINDOWS, 1);
 	shadow_count(SHADOW_WINDOW_NS_TOTAL, ns);
+	trace_vmemmap_shadow_window(folio_pfn(b->folio[0]),
+				    folio_order(b->folio[0]), b->nr,
+				    b->nr * (hi - lo), ns);
+}
+
+/*
+ * Step an entry, once it and what it maps agree with the rule. Returns what
+ * vmemmap_shadow_step() does.
+ */
+static int shadow_step(pte_t *ptep, unsigned long addr,
+		       enum vmemmap_shadow_state from,
+		       enum vmemmap_shadow_state to, unsigned long pfn)
+{
+	const pte_t old = __ptep_get(ptep);
+	int ret;
+
+	if (vmemmap_shadow_pte_state(old) == from) {
+		if (shadow_maps_head(from) == shadow_maps_head(to))
+			pfn = pte_pfn(old);
+		shadow_debug_step(addr, old, shadow_mk_pte(old, to, pfn));
+	}
+	ret = vmemmap_shadow_step(ptep, from, to, pfn);
+	if (!ret)
+		shadow_debug_stepped(addr);
+
+	return ret;
 }
 
 /*
@@ -804,18 +1150,19 @@ static int shadow_step_all(struct folio *folio, unsigned int lo,
 			   unsigned int hi, enum vmemmap_shadow_state from,
 			   enum vmemmap_shadow_state to)
 {
-	unsigned int n;
+	unsigned long addr, steps = 0;
+	pte_t *ptep;
+	int ret = 0;
 
-	for (n = lo; n < hi; n++) {
-		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
-		const int ret = vmemmap_shadow_step(ptep, from, to, 0);
-
+	for_each_tail_entry(ptep, addr, folio, lo, hi) {
+		ret = shadow_step(ptep, addr, from, to, 0);
 		if (ret)
-			return ret;
-		shadow_count(SHADOW_STEPS, 1);
+			break;
+		steps++;
 	}
+	shadow_count(SHADOW_STEPS, steps);
 
-	return 0;
+	return ret;
 }
 
 /* The same for those of the entries that are in state from. */
@@ -823,14 +1170,12 @@ static void shadow_step_those(struct folio *folio, unsigned int lo,
 			      unsigned int hi, enum vmemmap_shadow_state from,
 			      enum vmemmap_shadow_state to)
 {
-	unsigned int n;
+	unsigned long addr, steps = 0;
+	pte_t *ptep;
 
-	for (n = lo; n < hi; n++) {
-		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
-
-		if (!vmemmap_shadow_step(ptep, from, to, 0))
-			shadow_count(SHADOW_STEPS, 1);
-	}
+	for_each_tail_entry(ptep, addr, folio, lo, hi)
+		steps += !shadow_step(ptep, addr, from, to, 0);
+	shadow_count(SHADOW_STEPS, steps);
 }
 
 /*
@@ -842,13 +1187,12 @@ static int shadow_alloc_for(const struct folio *folio, struct list_head *pages)
 	const unsigned int nr_tails = shadow_nr_tails(folio);
 	struct page *some[32];
 	unsigned int n, got, need = 0;
+	unsigned long addr;
 	LIST_HEAD(new);
+	pte_t *ptep;
 
-	for (n = 0; n < nr_tails; n++) {
-		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
-
+	for_each_tail_entry(ptep, addr, folio, 0, nr_tails)
 		need += shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep)));
-	}
 
 	while (need) {
 		memset(some, 0, sizeof(some));
@@ -875,11 +1219,10 @@ static int shadow_alloc_for(const struct folio *folio, struct list_head *pages)
 static bool shadow_all_in(const struct folio *folio, unsigned int lo,
 			  unsigned int hi, enum vmemmap_shadow_state state)
 {
-	unsigned int n;
+	unsigned long addr;
+	pte_t *ptep;
 
-	for (n = lo; n < hi; n++) {
-		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
-
+	for_each_tail_entry(ptep, addr, folio, lo, hi) {
 		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) != state)
 			return false;
 	}
@@ -887,16 +1230,16 @@ static bool shadow_all_in(const struct folio *folio, unsigned int lo,
 	return true;
 }
 
-static int shadow_equalize_range(struct folio *folio, unsigned int lo,
+static int shadow_equalize_range(struct folio *folio,
+				 const struct shadow_was *was, unsigned int lo,
 				 unsigned int hi)
 {
-	unsigned int n;
+	unsigned long addr;
+	pte_t *ptep;
 	int ret;
 
-	for (n = lo; n < hi; n++) {
-		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
-
-		ret = shadow_equalize(folio, ptep);
+	for_each_tail_entry(ptep, addr, folio, lo, hi) {
+		ret = shadow_equalize(folio, was, ptep);
 		if (ret)
 			return ret;
 	}
@@ -908,36 +1251,36 @@ static int shadow_equalize_range(struct folio *folio, unsigned int lo,
 static int shadow_join_range(struct folio *folio, unsigned int lo,
 			     unsigned int hi, struct list_head *pages)
 {
-	pte_t *headp = vmemmap_shadow_ptep((unsigned long)folio);
-	const unsigned long pfn = pte_pfn(__ptep_get(headp));
-	unsigned int n;
+	pte_t *ptep = vmemmap_shadow_ptep((unsigned long)folio);
+	const unsigned long pfn = pte_pfn(__ptep_get(ptep));
+	unsigned long addr, steps = 0;
+	int ret = 0;
 
-	for (n = lo; n < hi; n++) {
-		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
+	for_each_tail_entry(ptep, addr, folio, lo, hi) {
 		struct page *own = pte_page(__ptep_get(ptep));
-		int ret;
 
-		ret = vmemmap_shadow_step(ptep, VMEMMAP_SHADOW_SEALED,
-					  VMEMMAP_SHADOW_JOINED, pfn);
+		ret = shadow_step(ptep, addr, VMEMMAP_SHADOW_SEALED,
+				  VMEMMAP_SHADOW_JOINED, pfn);
 		if (ret)
-			return ret;
-		shadow_count(SHADOW_STEPS, 1);
+			break;
+		steps++;
 		list_add(&own->lru, pages);
 	}
+	shadow_count(SHADOW_STEPS, steps);
 
-	return 0;
+	return ret;
 }
 
 /* Part those of entries lo to hi - 1 that are JOINED, with pages in hand. */
-static int shadow_part_range(struct folio *folio, unsigned int lo,
-			     unsigned int hi, struct list_head *pages)
+static void shadow_part_range(struct folio *folio, const struct shadow_was *was,
+			      unsigned int lo, unsigned int hi,
+			      struct list_head *pages)
 {
-	unsigned int n;
+	unsigned long addr, steps = 0;
+	pte_t *ptep;
 
-	for (n = lo; n < hi; n++) {
-		pte_t *ptep = vmemmap_shadow_ptep(shadow_tail_addr(folio, n));
+	for_each_tail_entry(ptep, addr, folio, lo, hi) {
 		struct page *page;
-		int ret;
 
 		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) !=
 		    VMEMMAP_SHADOW_JOINED)
@@ -945,33 +1288,31 @@ static int shadow_part_range(struct folio *folio, unsigned int lo,
 
 		page = shadow_take_page(pages);
 		if (SHADOW_WARN_ON(!page))
-			return -ENOMEM;
+			break;
 
-		shadow_fill(folio, page);
-		ret = vmemmap_shadow_step(ptep, VMEMMAP_SHADOW_JOINED,
-					  VMEMMAP_SHADOW_SEALED,
-					  page_to_pfn(page));
-		if (ret) {
+		shadow_fill(folio, was, page);
+		if (shadow_step(ptep, addr, VMEMMAP_SHADOW_JOINED,
+				VMEMMAP_SHADOW_SEALED, page_to_pfn(page)))
 			list_add(&page->lru, pages);
-			return ret;
-		}
-		shadow_count(SHADOW_STEPS, 1);
+		else
+			steps++;
 	}
-
-	return 0;
+	shadow_count(SHADOW_STEPS, steps);
 }
 
 /* Re-plain the pages of entries lo to hi - 1 that map their own, open them. */
-static void shadow_open_own_range(struct folio *folio, unsigned int lo,
+static void shadow_open_own_range(struct folio *folio,
+				  const struct shadow_was *was, unsigned int lo,
 				  unsigned int hi)
 {
-	unsigned int n;
+	unsigned long addr;
+	pte_t *ptep;
 
-	for (n = lo; n < hi; n++) {
-		pte_t pte = __ptep_get(vmemmap_shadow_ptep(shadow_tail_addr(folio, n)));
+	for_each_tail_entry(ptep, addr, folio, lo, hi) {
+		const pte_t pte = __ptep_get(ptep);
 
 		if (!shadow_maps_head(vmemmap_shadow_pte_state(pte)))
-			shadow_replain(folio, shadow_alias(pte));
+			shadow_replain(was, shadow_alias(pte));
 	}
 
 	shadow_step_those(folio, lo, hi, VMEMMAP_SHADOW_SEALED,
@@ -1003,7 +1344,7 @@ static void shadow_optimize_window(struct shadow_batch *b, unsigned int lo,
 	vmemmap_shadow_hold(b->folio[0], lo, hi);
 
 	for_each_clear_bit(i, b->failed, b->nr) {
-		if (shadow_equalize_range(b->folio[i], lo, hi) ||
+		if (shadow_equalize_range(b->folio[i], &b->was[i], lo, hi) ||
 		    shadow_join_range(b->folio[i], lo, hi, &b->pages))
 			__set_bit(i, b->failed);
 	}
@@ -1018,7 +1359,7 @@ static void shadow_optimize_window(struct shadow_batch *b, unsigned int lo,
 	}
 	/* From here on no CPU faults on what it still believes read-only. */
 	shadow_tlbi_round(b, lo, hi);
-	shadow_window_close(opened);
+	shadow_window_close(b, lo, hi, opened);
 }
 
 /**
@@ -1043,6 +1384,10 @@ static int shadow_restore_window(struct shadow_batch *b, unsigned int lo,
 		const u64 opened = shadow_window_open();
 		bool done = true;
 
+		/* What a stray writer took back, no round has followed yet. */
+		if (tries)
+			shadow_tlbi_round(b, lo, hi);
+
 		for (i = 0; i < b->nr; i++)
 			shadow_step_those(b->folio[i], lo, hi,
 					  VMEMMAP_SHADOW_SHARED,
@@ -1052,16 +1397,17 @@ static int shadow_restore_window(struct shadow_batch *b, unsigned int lo,
 		vmemmap_shadow_hold(b->folio[0], lo, hi);
 
 		for (i = 0; i < b->nr; i++)
-			shadow_part_range(b->folio[i], lo, hi, &b->pages);
+			shadow_part_range(b->folio[i], &b->was[i], lo, hi,
+					  &b->pages);
 		/* From here on nothing reads the head's page this way. */
 		shadow_tlbi_round(b, lo, hi);
 		vmemmap_shadow_hold(b->folio[0], lo, hi);
 
 		for (i = 0; i < b->nr; i++)
-			shadow_open_own_range(b->folio[i], lo, hi);
+			shadow_open_own_range(b->folio[i], &b->was[i], lo, hi);
 		/* From here on no CPU faults on a page it may write to. */
 		shadow_tlbi_round(b, lo, hi);
-		shadow_window_close(opened);
+		shadow_window_close(b, lo, hi, opened);
 
 		for (i = 0; i < b->nr; i++)
 			done &= shadow_all_in(b->folio[i], lo, hi,
@@ -1082,11 +1428,35 @@ static int shadow_restore_window(struct shadow_batch *b, unsigned int lo,
 /* ------------------------------------------------------------------------ */
 /* Batches								    */
 
-static void shadow_batch_init(struct shadow_batch *b)
+static void shadow_batch_init(struct shadow_batch *b, struct shadow_was *was,
+			      unsigned int max)
 {
+	b->was = was;
+	b->max = max;
 	b->nr = 0;
 	bitmap_zero(b->failed, SHADOW_BATCH);
 	INIT_LIST_HEAD(&b->pages);
+}
+
+/*
+ * Room for what the folios of a batch hold, or for those of one folio, which
+ * the caller brings, if there is no memory.
+ */
+static struct shadow_was *shadow_was_alloc(struct shadow_was *one,
+					   unsigned int *max)
+{
+	struct shadow_was *was;
+
+	was = kmalloc_array(SHADOW_BATCH, sizeof(*was), GFP_KERNEL | __GFP_NOWARN);
+	*max = was ? SHADOW_BATCH : 1;
+
+	return was ?: one;
+}
+
+static void shadow_was_free(struct shadow_was *was, struct shadow_was *one)
+{
+	if (was != one)
+		kfree(was);
 }
 
 /* Does this folio belong into this batch? The first one always does. */
@@ -1096,7 +1466,7 @@ static bool shadow_batch_takes(const struct shadow_batch *b,
 	if (!b->nr)
 		return true;
 
-	return b->nr < SHADOW_BATCH && b->nid == folio_nid(folio) &&
+	return b->nr < b->max && b->nid == folio_nid(folio) &&
 	       b->nr_tails == shadow_nr_tails(folio) &&
 	       (b->nr + 1) * b->nr_tails <= SHADOW_WINDOW;
 }
@@ -1108,6 +1478,18 @@ static void shadow_batch_add(struct shadow_batch *b, struct folio *folio)
 		b->nr_tails = shadow_nr_tails(folio);
 	}
 	b->folio[b->nr++] = folio;
+}
+
+/* Note what the folios' own struct pages hold. */
+static void shadow_batch_note(struct shadow_batch *b)
+{
+	unsigned int i, n, w;
+
+	for (i = 0; i < b->nr; i++)
+		for (n = 0; n < SHADOW_HEAD_PAGES; n++)
+			for (w = 0; w < SHADOW_NR_WORDS; w++)
+				b->was[i].page[n].word[w] =
+					shadow_read_word(&b->folio[i]->page + n, w);
 }
 
 static int shadow_cmp_folio(void *unused, const struct list_head *a,
@@ -1165,27 +1547,50 @@ static int shadow_restore_batch(struct shadow_batch *b)
 	return 0;
 }
 
+/* What is in hand, and not needed, nothing maps: see the TLBI rounds. */
+static void shadow_release(struct shadow_batch *b)
+{
+	if (shadow_debug_may_release(b))
+		shadow_free_pages(&b->pages);
+}
+
 /* Roll a folio back with the pages in hand. Needs no memory. */
 static noinline_for_stack void shadow_roll_back(struct folio *folio,
+						struct shadow_was *was,
 						struct list_head *pages)
 {
+	const u64 began = ktime_get_mono_fast_ns();
 	struct shadow_batch one;
 
 	shadow_count(SHADOW_ROLL_BACKS, 1);
-	shadow_batch_init(&one);
+	shadow_batch_init(&one, was, 1);
 	shadow_batch_add(&one, folio);
 	list_splice_init(pages, &one.pages);
 	if (shadow_restore_batch(&one))
 		pr_warn_once("pfn %#lx: roll-back given up, folio left partly optimized\n",
 			     folio_pfn(folio));
 	list_splice(&one.pages, pages);
+	trace_vmemmap_shadow_roll_back(folio_pfn(folio), folio_order(folio), 1,
+				       one.nr_tails,
+				       ktime_get_mono_fast_ns() - began);
 }
 
-/* Optimize the folios of a batch. Each is marked, and readers were awaited. */
-static void shadow_optimize_batch(struct shadow_batch *b)
+/*
+ * Optimize the folios of a batch. Each is marked, and readers were awaited.
+ * Returns how many made it.
+ */
+static unsigned int shadow_optimize_batch(struct shadow_batch *b)
 {
 	const unsigned int step = shadow_window_step(b);
-	unsigned int i, lo;
+	unsigned int i, lo, nr;
+
+	shadow_batch_note(b);
+	for (i = 0; i < b->nr; i++) {
+		if (!shadow_head_is_plain(b->folio[i])) {
+			shadow_refuse_not_plain(b->folio[i]);
+			__set_bit(i, b->failed);
+		}
+	}
 
 	for (lo = 0; lo < b->nr_tails; lo += step) {
 		shadow_optimize_window(b, lo, min(lo + step, b->nr_tails));
@@ -1196,12 +1601,12 @@ static void shadow_optimize_batch(struct shadow_batch *b)
 	}
 
 	for_each_set_bit(i, b->failed, b->nr)
-		shadow_roll_back(b->folio[i], &b->pages);
-	shadow_count(SHADOW_FOLIOS_OPTIMIZED,
-		     b->nr - bitmap_weight(b->failed, b->nr));
+		shadow_roll_back(b->folio[i], &b->was[i], &b->pages);
+	nr = b->nr - bitmap_weight(b->failed, b->nr);
+	shadow_count(SHADOW_FOLIOS_OPTIMIZED, nr);
+	shadow_release(b);
 
-	/* What is still in hand, nothing maps any more: see the TLBI rounds. */
-	shadow_free_pages(&b->pages);
+	return nr;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -1214,10 +1619,13 @@ static bool shadow_mark(struct folio *folio)
 	unsigned int n;
 	pte_t *ptep;
 
-	if (READ_ONCE(shadow_broken) || !shadow_pagegran || !nr_tails)
+	if (!shadow_pagegran || !nr_tails ||
+	    folio_test_hugetlb_vmemmap_optimized(folio))
 		return false;
-	if (folio_test_hugetlb_vmemmap_optimized(folio))
+	if (READ_ONCE(shadow_broken)) {
+		shadow_count(SHADOW_REFUSED_BROKEN, 1);
 		return false;
+	}
 	if (SHADOW_WARN_ON(!folio_test_hugetlb(folio) || folio_ref_count(folio)))
 		return false;
 
@@ -1254,7 +1662,10 @@ static bool shadow_mark(struct folio *folio)
 
 void vmemmap_shadow_optimize_folio(struct folio *folio)
 {
+	const u64 began = ktime_get_mono_fast_ns();
+	struct shadow_was was;
 	struct shadow_batch b;
+	unsigned int nr;
 
 	might_sleep();
 	if (!shadow_mark(folio))
@@ -1263,14 +1674,21 @@ void vmemmap_shadow_optimize_folio(struct folio *folio)
 	/* See vmemmap_shadow_optimize_folios(). */
 	vmemmap_shadow_wait_readers();
 
-	shadow_batch_init(&b);
+	shadow_batch_init(&b, &was, 1);
 	shadow_batch_add(&b, folio);
-	shadow_optimize_batch(&b);
+	nr = shadow_optimize_batch(&b);
+	trace_vmemmap_shadow_optimize(folio_pfn(folio), folio_order(folio), nr,
+				      nr * b.nr_tails,
+				      ktime_get_mono_fast_ns() - began);
 }
 
 void vmemmap_shadow_optimize_folios(struct list_head *folios)
 {
-	struct folio *folio, *next;
+	const u64 began = ktime_get_mono_fast_ns();
+	struct folio *folio, *next, *first;
+	unsigned int nr, max, nr_folios = 0;
+	struct shadow_was one, *was;
+	unsigned long nr_entries = 0;
 	struct shadow_batch b;
 	LIST_HEAD(others);
 
@@ -1294,21 +1712,33 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 	 */
 	vmemmap_shadow_wait_readers();
 
-	shadow_batch_init(&b);
+	first = list_first_entry(folios, struct folio, lru);
+	was = shadow_was_alloc(&one, &max);
+	shadow_batch_init(&b, was, max);
 	list_for_each_entry(folio, folios, lru) {
 		if (!shadow_batch_takes(&b, folio)) {
-			shadow_optimize_batch(&b);
-			shadow_batch_init(&b);
+			nr = shadow_optimize_batch(&b);
+			nr_folios += nr;
+			nr_entries += nr * b.nr_tails;
+			shadow_batch_init(&b, was, max);
 		}
 		shadow_batch_add(&b, folio);
 	}
-	shadow_optimize_batch(&b);
+	nr = shadow_optimize_batch(&b);
+	nr_folios += nr;
+	nr_entries += nr * b.nr_tails;
+	shadow_was_free(was, &one);
+	trace_vmemmap_shadow_optimize(folio_pfn(first), folio_order(first),
+				      nr_folios, nr_entries,
+				      ktime_get_mono_fast_ns() - began);
 out:
 	list_splice(&others, folios);
 }
 
 int vmemmap_shadow_restore_folio(struct folio *folio)
 {
+	const u64 began = ktime_get_mono_fast_ns();
+	struct shadow_was was;
 	struct shadow_batch b;
 	int ret;
 
@@ -1319,7 +1749,7 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 	if (!folio_test_hugetlb_vmemmap_optimized(folio))
 		return 0;
 
-	shadow_batch_init(&b);
+	shadow_batch_init(&b, &was, 1);
 	shadow_batch_add(&b, folio);
 	ret = shadow_alloc_for(folio, &b.pages);
 	if (ret)
@@ -1328,10 +1758,14 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 	/* See vmemmap_shadow_restore_folios(). */
 	vmemmap_shadow_wait_readers();
 
+	shadow_batch_note(&b);
 	ret = shadow_restore_batch(&b);
 	if (!ret)
 		shadow_count(SHADOW_FOLIOS_RESTORED, 1);
-	shadow_free_pages(&b.pages);
+	shadow_release(&b);
+	trace_vmemmap_shadow_restore(folio_pfn(folio), folio_order(folio), !ret,
+				     ret ? 0 : b.nr_tails,
+				     ktime_get_mono_fast_ns() - began);
 
 	return ret;
 }
@@ -1339,14 +1773,18 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 long vmemmap_shadow_restore_folios(struct list_head *folios,
 				   struct list_head *restored)
 {
-	struct folio *folio, *next;
+	const u64 began = ktime_get_mono_fast_ns();
+	struct folio *folio, *next, *first = NULL;
+	struct shadow_was one, *was;
+	unsigned long nr_entries = 0;
 	struct shadow_batch b;
-	bool waited = false;
+	unsigned int max;
 	long nr = 0;
 	int ret = 0;
 
 	might_sleep();
 	shadow_sort_folios(folios);
+	was = shadow_was_alloc(&one, &max);
 	while (!ret && !list_empty(folios)) {
 		unsigned int i;
 
@@ -1355,7 +1793,7 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 		 * the batch short, and ends the call once not even its first
 		 * folio gets any: then nothing of that folio has changed.
 		 */
-		shadow_batch_init(&b);
+		shadow_batch_init(&b, was, max);
 		list_for_each_entry_safe(folio, next, folios, lru) {
 			if (!folio_test_hugetlb_vmemmap_optimized(folio)) {
 				list_move_tail(&folio->lru, restored);
@@ -1376,21 +1814,28 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 		 * through an alias before that may be about to compare and
 		 * exchange it still; see vmemmap_shadow_optimize_folios().
 		 */
-		if (!waited)
+		if (!first)
 			vmemmap_shadow_wait_readers();
-		waited = true;
+		first = first ?: b.folio[0];
 
+		shadow_batch_note(&b);
 		ret = shadow_restore_batch(&b);
-		shadow_free_pages(&b.pages);
+		shadow_release(&b);
 		if (ret)
 			break;
 
 		for (i = 0; i < b.nr; i++)
 			list_move_tail(&b.folio[i]->lru, restored);
 		nr += b.nr;
+		nr_entries += b.nr * b.nr_tails;
 		shadow_count(SHADOW_FOLIOS_RESTORED, b.nr);
 		cond_resched();
 	}
+	shadow_was_free(was, &one);
+	if (first)
+		trace_vmemmap_shadow_restore(folio_pfn(first),
+					     folio_order(first), nr, nr_entries,
+					     ktime_get_mono_fast_ns() - began);
 
 	return ret ?: nr;
 }
@@ -1410,11 +1855,129 @@ static int stats_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
+/*
+ * vmemmap_shadow/state: a line for each run of neighbouring entries in the same
+ * state, "first address-last address entries state". Nothing is locked but
+ * memory hotplug, so what is stepped meanwhile may be shown in either state.
+ */
+struct shadow_run {
+	unsigned long start, end;
+	const char *state;
+};
+
+static const char * const shadow_state_name[] = {
+	[VMEMMAP_SHADOW_OWNED]	= "OWNED",
+	[VMEMMAP_SHADOW_SEALED]	= "SEALED",
+	[VMEMMAP_SHADOW_JOINED]	= "JOINED",
+	[VMEMMAP_SHADOW_SHARED]	= "SHARED",
+};
+
+static_assert(ARRAY_SIZE(shadow_state_name) == VMEMMAP_SHADOW_NR_STATES);
+
+/* What maps this vmemmap address, NULL if nothing does, and where that ends. */
+static const char *shadow_state_at(unsigned long addr, unsigned long *end)
+{
+	pmd_t *pmdp = shadow_pmdp(addr);
+	pte_t pte;
+	pmd_t pmd;
+
+	*end = ALIGN(addr + 1, PMD_SIZE);
+	if (!pmdp)
+		return NULL;
+	pmd = READ_ONCE(*pmdp);
+	if (pmd_none(pmd))
+		return NULL;
+	if (pmd_leaf(pmd))
+		return "block";
+
+	*end = addr + PAGE_SIZE;
+	pte = __ptep_get(pte_offset_kernel(pmdp, addr));
+
+	return pte_none(pte) ? NULL :
+	       shadow_state_name[vmemmap_shadow_pte_state(pte)];
+}
+
+/* Find the first run at or behind an address. */
+static struct shadow_run *shadow_find_run(struct shadow_run *run,
+					  unsigned long addr)
+{
+	const unsigned long last = (unsigned long)pfn_to_page(max_pfn);
+	unsigned long end;
+
+	run->state = NULL;
+	while (addr < last) {
+		const char *state = shadow_state_at(addr, &end);
+
+		if (run->state && state != run->state)
+			break;
+		if (!run->state)
+			run->start = addr;
+		run->state = state;
+		run->end = end;
+		addr = end;
+		cond_resched();
+	}
+
+	return run->state ? run : NULL;
+}
+
+static void *state_start(struct seq_file *seq, loff_t *pos)
+{
+	get_online_mems();
+
+	return shadow_find_run(seq->private, VMEMMAP_START + *pos);
+}
+
+static void *state_next(struct seq_file *seq, void *v, loff_t *pos)
+{
+	struct shadow_run *run = v;
+
+	*pos = run->end - VMEMMAP_START;
+
+	return shadow_find_run(run, run->end);
+}
+
+static void state_stop(struct seq_file *seq, void *v)
+{
+	put_online_mems();
+}
+
+static int state_show(struct seq_file *seq, void *v)
+{
+	const struct shadow_run *run = v;
+
+	seq_printf(seq, "0x%lx-0x%lx %lu %s\n", run->start, run->end - 1,
+		   (run->end - run->start) >> PAGE_SHIFT, run->state);
+
+	return 0;
+}
+
+static const struct seq_operations state_sops = {
+	.start	= state_start,
+	.next	= state_next,
+	.stop	= state_stop,
+	.show	= state_show,
+};
+
+static int state_open(struct inode *inode, struct file *file)
+{
+	return seq_open_private(file, &state_sops, sizeof(struct shadow_run));
+}
+
+static const struct file_operations state_fops = {
+	.owner		= THIS_MODULE,
+	.open		= state_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= seq_release_private,
+};
+
 static int __init shadow_debugfs_init(void)
 {
 	struct dentry *dir = debugfs_create_dir("vmemmap_shadow", NULL);
 
 	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
+	debugfs_create_file("state", 0400, dir, NULL, &state_fops);
 
 	return 0;
 }
