@@ -53,6 +53,7 @@ twin()
 
 mapfile -t zone < <(zone_files)
 mapfile -t zone_c < <(printf '%s\n' "${zone[@]}" | grep '\.[ch]$')
+mapfile -t zone_rst < <(printf '%s\n' "${zone[@]}" | grep '\.rst$')
 
 # checkpatch_clean FILE...: nothing but what scripts/checkpatch.allow explains.
 # Its lines are "NAME TYPE reason"; NAME is a base name, or * for every file.
@@ -95,6 +96,87 @@ kernel_doc_twin()
 {
 	printf '/**\n * f() - one\n * @b: not there\n */\nint f(int a)\n{\n\treturn a;\n}\n' >"$build/twin.c"
 	(cd "$tree" && scripts/kernel-doc -none -Werror "$build/twin.c")
+}
+
+# documents_build FILE...: build them, by themselves, as the kernel's own conf.py
+# has it. FILE lies in the tree, or is one made up here.
+documents_build()
+{
+	local pages=$build/doc/pages html=$build/doc/html f name said bad=0
+
+	rm -rf "$build/doc"
+	mkdir -p "$pages"
+	printf 'Ours\n====\n\n.. toctree::\n\n' >"$pages/index.rst"
+	for f; do
+		name=${f#"$tree/Documentation/"}
+		name=${name#"$build/"}
+		mkdir -p "$(dirname "$pages/$name")"
+		cp "$f" "$pages/$name"
+		echo "   ${name%.rst}" >>"$pages/index.rst"
+	done
+	# The tree shares its files with the pristine source: leave no bytecode there.
+	said=$(PYTHONDONTWRITEBYTECODE=1 sphinx-build -q -E -b html -c "$tree/Documentation" \
+		-D kerneldoc_srctree="$tree" -D kerneldoc_bin="$tree/scripts/kernel-doc" \
+		-D version="$src_version" -D release="$src_version" \
+		"$pages" "$html" 2>&1) || bad=1
+	# What conf.py says anyway, and programs that only documents with figures need.
+	said=$(grep -vE '^Using .* theme$|(dot|convert|rsvg-convert|Inkscape)(\([0-9]\))? not found' \
+		<<<"$said") || true
+	[ -z "$said" ] || { printf '%s\n' "${said//"$pages/"/}"; bad=1; }
+	for f; do
+		f=${f#"$tree/Documentation/"}
+		f=${f#"$build/"}
+		[ -s "$html/${f%.rst}.html" ] || { echo "$f was not built"; bad=1; }
+	done
+	return $bad
+}
+
+# They build, and the kernel's index beside each of them names it.
+documents()
+{
+	local bad=0 f
+
+	[ "${#zone_rst[@]}" -gt 0 ] || return 0
+	documents_build "${zone_rst[@]/#/$tree/}" || bad=1
+	for f in "${zone_rst[@]}"; do
+		grep -qx "   $(basename "$f" .rst)" "$tree/$(dirname "$f")/index.rst" ||
+			{ echo "$(dirname "$f")/index.rst does not name $f"; bad=1; }
+	done
+	return $bad
+}
+
+documents_twin()
+{
+	printf 'Twin\n====\n\n.. kerneldoc:: include/linux/mm.h\n' >"$build/twin.rst"
+	documents_build "$build/twin.rst"
+}
+
+# references_found [FILE]: every document that our files, and FILE, refer to is
+# there. The kernel's script looks into what git tracks.
+references_found()
+{
+	local work=$build/references f said
+
+	rm -rf "$work"
+	git init -q "$work"
+	# Hard links, for the script to find; nothing writes into them.
+	cp -al "$tree/Documentation" "$work"
+	for f in "${zone[@]}"; do
+		mkdir -p "$work/$(dirname "$f")"
+		[ -f "$work/$f" ] || cp "$tree/$f" "$work/$f"
+	done
+	cp "$top/MAINTAINERS" "$work"
+	[ $# -eq 0 ] || cp "$1" "$work"
+	git -C "$work" add -f MAINTAINERS "${zone[@]}" "${@##*/}"
+	said=$(cd "$work" && perl "$tree/scripts/documentation-file-ref-check" --warn 2>&1) ||
+		{ printf '%s\n' "$said"; return 1; }
+	[ -z "$said" ] || { printf '%s\n' "$said"; return 1; }
+}
+
+references_twin()
+{
+	printf '/* See Documentation/mm/not_there.rst. */\n' >"$build/twin.c"
+	references_found "$build/twin.c"
 }
 
 # Build our objects with sparse in front of the compiler.
@@ -257,6 +339,10 @@ if [ -n "$dir" ]; then
 	twin "checkpatch notices a space at a line's end" TRAILING_WHITESPACE checkpatch_twin
 	run "kernel-doc" kernel_doc
 	twin "kernel-doc notices an argument that is not there" "Excess function parameter" kernel_doc_twin
+	run "documents build without a warning" documents
+	twin "a directive that is not there is noticed" 'Unknown directive type "kerneldoc"' documents_twin
+	run "documents referred to are there" references_found
+	twin "a document that is not there is noticed" Documentation/mm/not_there.rst references_twin
 	run "sparse" sparse_clean
 	twin "sparse notices an address space" "different address spaces" sparse_twin
 else

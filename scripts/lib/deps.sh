@@ -24,7 +24,7 @@ deps_for()
 			;;
 		kunit)	echo python3 ;;
 		series)	echo git ;;
-		lint)	echo sparse shellcheck git ;;
+		lint)	echo sparse shellcheck git python3-sphinx ;;
 		esac
 	done
 }
