@@ -26,8 +26,9 @@ done
 names=("${all[@]}")
 [ -z "$MUTANTS" ] || read -ra names <<<"$MUTANTS"
 for m in "${names[@]}"; do
-	[ -f "$top/tests/mutants/$m.patch" ] && [ -n "$(field "$m" 2)" ] ||
+	if ! [ -f "$top/tests/mutants/$m.patch" ] || [ -z "$(field "$m" 2)" ]; then
 		die $E_USAGE "There is no mutant called $m in $(rel "$manifest")"
+	fi
 done
 
 began=$SECONDS

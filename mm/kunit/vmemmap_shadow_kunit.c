@@ -1337,7 +1337,7 @@ static void hot_remove_of_optimized_folio_frees_nothing(struct kunit *test)
 	before = *ptep;
 	vmemmap_free(start, start + folio_nr_pages(folio) * sizeof(struct page),
 		     NULL);
-	expect_violation(test, "the vmemmap of an optimized folio is hot-removed");
+	expect_violation(test, "hot-remove of a folio that is optimized");
 	KUNIT_EXPECT_EQ(test, pte_val(*ptep), pte_val(before));
 	expect_optimized(test, folio);
 	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
@@ -1423,7 +1423,7 @@ static void debug_sees_each_broken_rule(struct kunit *test)
 	kunit_activate_static_stub(test, vmemmap_shadow_copy, copy_wrong);
 	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_copy);
-	expect_violation(test, "the output address changes, and the contents differ");
+	expect_violation(test, "an output address changes, and the contents differ");
 	for (n = 0; n < nr_tails(folio); n++) {
 		last = folio_page(folio, (n + 2) * PAGES_PER_ENTRY - 1);
 		KUNIT_EXPECT_EQ(test, last->index, 1);

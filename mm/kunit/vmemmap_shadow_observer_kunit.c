@@ -17,7 +17,6 @@
  *  - from each struct page everybody finds the head, and gets no reference.
  */
 #include <linux/completion.h>
-#include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/pgtable.h>
@@ -481,9 +480,10 @@ static void one_folio_there_and_back(struct kunit *test)
 
 static void list_of_several_windows_there_and_back(struct kunit *test)
 {
-	const unsigned int per_folio = PMD_SIZE / PAGE_SIZE / PAGES_PER_ENTRY - 1;
+	const unsigned long size = PMD_SIZE;
+	const unsigned int per_folio = size / PAGE_SIZE / PAGES_PER_ENTRY - 1;
 	const unsigned int per_window = min(64UL, WINDOW / per_folio);
-	const unsigned int nr = PMD_SIZE > SZ_32M ? 2 : 2 * per_window + 1;
+	const unsigned int nr = 2 * per_window + 1;
 	const unsigned int windows = DIV_ROUND_UP(nr, per_window);
 	struct folio *folio, *next;
 	LIST_HEAD(folios);
@@ -491,9 +491,9 @@ static void list_of_several_windows_there_and_back(struct kunit *test)
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		if (i * PMD_SIZE > SZ_2G)
+		if (i * size > SZ_2G)
 			break;
-		folio = huge_folio(test, PMD_SIZE);
+		folio = huge_folio(test, size);
 		watch(test, folio);
 		list_add(&folio->lru, &folios);
 	}
@@ -501,7 +501,7 @@ static void list_of_several_windows_there_and_back(struct kunit *test)
 		list_for_each_entry_safe(folio, next, &folios, lru)
 			put_huge_folio(test, folio);
 		kunit_skip(test, "%u folios of %lu MiB do not fit into a test guest",
-			   nr, PMD_SIZE / SZ_1M);
+			   nr, size / SZ_1M);
 	}
 
 	vmemmap_shadow_optimize_folios(&folios);
@@ -817,15 +817,13 @@ static bool any_stepped(struct folio *folio)
 static int held_reader(void *data)
 {
 	struct held *h = data;
-	unsigned int i;
+	const u64 end = ktime_get_ns() + 50 * NSEC_PER_MSEC;
 
 	rcu_read_lock();
 	complete(&h->inside);
 	/* Time enough for whoever does not wait. */
-	for (i = 0; i < 100; i++) {
-		udelay(500);
+	while (ktime_get_ns() < end)
 		h->stepped += any_stepped(h->folio);
-	}
 	rcu_read_unlock();
 	complete(&h->leave);
 

@@ -646,7 +646,7 @@ bool vmemmap_shadow_may_free(unsigned long start, unsigned long end)
 		if (pte_none(pte))
 			continue;
 		if (vmemmap_shadow_pte_state(pte) != VMEMMAP_SHADOW_OWNED) {
-			vmemmap_shadow_violation("the vmemmap of an optimized folio is hot-removed");
+			vmemmap_shadow_violation("hot-remove of a folio that is optimized");
 			return false;
 		}
 	}
@@ -1100,7 +1100,7 @@ static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new)
 	if (diff & (PTE_WRITE | PTE_RDONLY) || pte_val(old) & PTE_WRITE)
 		vmemmap_shadow_violation("the output address of a writable entry changes");
 	else if (!shadow_debug_equal(shadow_alias(old), shadow_alias(new)))
-		vmemmap_shadow_violation("the output address changes, and the contents differ");
+		vmemmap_shadow_violation("an output address changes, and the contents differ");
 }
 
 /*
@@ -1130,7 +1130,7 @@ static bool shadow_debug_may_release(const struct shadow_batch *b)
 	if (mapped)
 		vmemmap_shadow_violation("a page that an entry maps is released");
 	if (unsynced)
-		vmemmap_shadow_violation("a page is released, and no TLBI since its entry's last step");
+		vmemmap_shadow_violation("a page is released, and no TLBI came before");
 
 	return !mapped;
 }
