@@ -2,7 +2,7 @@
 # Thin: each target is a script of the same name in scripts/.
 export GRANULE CPUS MEM HVO KSRC V
 
-targets := series lint run kunit boot x86 objdiff check
+targets := series lint writers run kunit boot x86 objdiff check
 
 help:
 	@scripts/help.sh

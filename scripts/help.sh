@@ -9,6 +9,7 @@ rows=(
 	"series 8 70 write out/series/ for git am, apply it, compare with the tested tree"
 	"run 9 200 boot a guest, fill and free the pools, print the table, write out/run.json"
 	"x86 18 290 x86-64 with and without the repair of the generic restore, under QEMU"
+	"writers 6 45 who stores to a struct page without a reference, compared with tests/writers/"
 	"lint 30 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
 	"kunit 11 300 the KUnit suite on arm64 under QEMU"
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"

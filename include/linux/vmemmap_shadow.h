@@ -260,24 +260,4 @@ int vmemmap_shadow_restore_folio(struct folio *folio);
 long vmemmap_shadow_restore_folios(struct list_head *folios,
 				   struct list_head *restored);
 
-#if defined(CONFIG_ARM64_VMEMMAP_PAGEGRAN) && IS_ENABLED(CONFIG_KUNIT)
-/* What mm/kunit/vmemmap_shadow_kunit.c looks at and replaces. */
-#include <asm/pgtable-types.h>
-
-enum vmemmap_shadow_state vmemmap_shadow_pte_state(pte_t pte);
-int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
-			enum vmemmap_shadow_state to, unsigned long pfn);
-pte_t *vmemmap_shadow_ptep(unsigned long addr);
-unsigned int vmemmap_shadow_alloc_pages(int nid, unsigned int nr,
-					struct page **pages);
-void vmemmap_shadow_wait_readers(void);
-long vmemmap_shadow_counter(const char *name);
-void vmemmap_shadow_hold(struct folio *folio, unsigned int lo,
-			 unsigned int hi);
-void vmemmap_shadow_fault_hold(unsigned long addr);
-void vmemmap_shadow_ref_hold(struct page *page);
-void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr);
-void vmemmap_shadow_violation(const char *what);
-#endif
-
 #endif /* _LINUX_VMEMMAP_SHADOW_H */

@@ -6,26 +6,23 @@
  * No figure here depends on the granule: sizes come from the kernel's
  * constants.
  */
-#include <kunit/static_stub.h>
-#include <kunit/test.h>
-
 #include <linux/completion.h>
 #include <linux/hrtimer.h>
-#include <linux/hugetlb.h>
-#include <linux/mm.h>
+#include <linux/kthread.h>
 #include <linux/panic.h>
 #include <linux/pgtable.h>
 #include <linux/poison.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/vmalloc.h>
-#include <linux/vmemmap_shadow.h>
+
+#include <asm/esr.h>
+#include <asm/sections.h>
+#include <asm/tlbflush.h>
+
+#include "vmemmap_shadow_kunit.h"
 
 #define NR_STATES	VMEMMAP_SHADOW_NR_STATES
-#define PAGES_PER_ENTRY	(PAGE_SIZE / sizeof(struct page))
-/* struct pages that belong to the folio itself. */
-#define HEAD_PAGES	(sizeof(struct folio) / sizeof(struct page))
 
 /* Two pages that a synthetic entry may map. Nobody walks to them. */
 #define OWN_PFN		0x1234UL
@@ -329,8 +326,7 @@ static int shadow_test_init(struct kunit *test)
 	return 0;
 }
 
-/* A folio as HugeTLB hands it over: typed, frozen, in nobody else's hands. */
-static struct folio *huge_folio(struct kunit *test, unsigned long size)
+struct folio *huge_folio(struct kunit *test, unsigned long size)
 {
 	const int order = get_order(size);
 	const gfp_t gfp = GFP_KERNEL | __GFP_COMP | __GFP_NOWARN;
@@ -354,8 +350,7 @@ static struct folio *huge_folio(struct kunit *test, unsigned long size)
 	return folio;
 }
 
-/* Give it back, and see that the page allocator finds nothing wrong with it. */
-static void put_huge_folio(struct kunit *test, struct folio *folio)
+void put_huge_folio(struct kunit *test, struct folio *folio)
 {
 	const bool tainted = test_taint(TAINT_BAD_PAGE);
 
@@ -368,11 +363,6 @@ static void put_huge_folio(struct kunit *test, struct folio *folio)
 	if (!tainted)
 		KUNIT_EXPECT_FALSE_MSG(test, test_taint(TAINT_BAD_PAGE),
 				       "bad page when the folio was freed");
-}
-
-static unsigned int nr_tails(const struct folio *folio)
-{
-	return folio_nr_pages(folio) / PAGES_PER_ENTRY - 1;
 }
 
 static pte_t tail_entry(const struct folio *folio, unsigned int n)
@@ -402,7 +392,7 @@ static void expect_readers_find_head(struct kunit *test, struct folio *folio)
 	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %lu struct pages", nr);
 }
 
-static void expect_optimized(struct kunit *test, struct folio *folio)
+void expect_optimized(struct kunit *test, struct folio *folio)
 {
 	const unsigned long head_pfn = pte_pfn(head_entry(folio));
 	unsigned int n, wrong = 0;
@@ -433,8 +423,7 @@ static bool is_plain_tail(const struct page *page, const struct folio *folio)
 	       page_to_nid(page) == folio_nid(folio);
 }
 
-/* All entries OWNED, no page mapped twice, all that follow the head plain. */
-static void expect_restored(struct kunit *test, struct folio *folio)
+void expect_restored(struct kunit *test, struct folio *folio)
 {
 	const unsigned long head_pfn = pte_pfn(head_entry(folio));
 	unsigned long i, last = 0, odd = 0;
@@ -749,7 +738,8 @@ static struct stray {
 	struct page *page;		/* its target, once it has stored */
 	struct completion done;
 	struct hrtimer timer;
-	bool hardirq;
+	bool irqs_off;
+	unsigned int hardirqs;
 } stray;
 
 /* The store. @page->index means nothing in a tail, and nor does this flag. */
@@ -792,11 +782,15 @@ static void stray_ipi(void *info)
 {
 	struct stray *s = info;
 
-	s->hardirq = in_hardirq() && irqs_disabled();
+	s->irqs_off = irqs_disabled();
+	s->hardirqs += !!in_hardirq();
 	stray_store(s);
 }
 
-/* On the other CPU, in its interrupt handler, with interrupts off. */
+/*
+ * On the other CPU, with interrupts off: in its interrupt handler, or, where its
+ * idle loop finds the call first, there.
+ */
 static void stray_on_other_cpu(struct stray *s)
 {
 	unsigned int other;
@@ -805,14 +799,15 @@ static void stray_on_other_cpu(struct stray *s)
 	other = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
 	smp_call_function_single(other, stray_ipi, s, true);
 	migrate_enable();
-	KUNIT_EXPECT_TRUE(s->test, s->hardirq);
+	KUNIT_EXPECT_TRUE(s->test, s->irqs_off);
 }
 
 static enum hrtimer_restart stray_timer(struct hrtimer *timer)
 {
 	struct stray *s = container_of(timer, struct stray, timer);
 
-	s->hardirq = in_hardirq() && irqs_disabled();
+	s->irqs_off = irqs_disabled();
+	s->hardirqs += !!in_hardirq();
 	stray_store(s);
 	complete(&s->done);
 
@@ -824,7 +819,7 @@ static void stray_in_hardirq(struct stray *s)
 	reinit_completion(&s->done);
 	hrtimer_start(&s->timer, 0, HRTIMER_MODE_REL_HARD);
 	wait_for_completion(&s->done);
-	KUNIT_EXPECT_TRUE(s->test, s->hardirq);
+	KUNIT_EXPECT_TRUE(s->test, s->irqs_off);
 }
 
 /* Stands in for vmemmap_shadow_hold(). */
@@ -939,16 +934,513 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, failed, 0, "window %u, hold %u, kind %u", i,
 			    s->at, s->kind);
 	KUNIT_EXPECT_EQ(test, i, STRAY_WINDOWS);
+	if (c->run != stray_in_thread)
+		KUNIT_EXPECT_GT(test, s->hardirqs, i / 2);
 	KUNIT_EXPECT_EQ(test, i, vmemmap_shadow_counter("write recoveries") -
 				 recoveries);
 	KUNIT_EXPECT_EQ(test, undone, vmemmap_shadow_counter("roll-backs") -
 				      roll_backs);
 	KUNIT_EXPECT_EQ(test, key_count(), key);
-	kunit_info(test, "%u windows, %ld recoveries, %ld roll-backs, %s", i,
-		   vmemmap_shadow_counter("write recoveries") - recoveries,
-		   undone, lse ? "LSE" : "LL/SC");
+	kunit_info(test, "%u windows, %ld recoveries, %ld roll-backs, %u in hardirq, %s",
+		   i, vmemmap_shadow_counter("write recoveries") - recoveries,
+		   undone, s->hardirqs, lse ? "LSE" : "LL/SC");
 	expect_restored(test, folio);
 	put_huge_folio(test, folio);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Faults								    */
+
+static void stale_open(unsigned long addr)
+{
+	pte_t *ptep = vmemmap_shadow_ptep(addr);
+	const enum vmemmap_shadow_state is =
+		vmemmap_shadow_pte_state(__ptep_get(ptep));
+
+	vmemmap_shadow_step(ptep, is, is == VMEMMAP_SHADOW_SEALED ?
+			    VMEMMAP_SHADOW_OWNED : VMEMMAP_SHADOW_SHARED, 0);
+}
+
+#define STALE_FAULTS	1000
+
+/* A store that faults, and by the time that is looked at the entry is open. */
+static void stale_fault_is_retried_and_counted(struct kunit *test)
+{
+	const long recoveries = vmemmap_shadow_counter("write recoveries");
+	const long stale = vmemmap_shadow_counter("stale faults");
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct page *page = folio_page(folio, PAGES_PER_ENTRY + HEAD_PAGES);
+	pte_t *ptep = vmemmap_shadow_ptep((unsigned long)page & PAGE_MASK);
+	unsigned int i, lost = 0;
+
+	kunit_activate_static_stub(test, vmemmap_shadow_fault_hold, stale_open);
+	for (i = 1; i <= STALE_FAULTS; i++) {
+		KUNIT_ASSERT_EQ(test, 0,
+				vmemmap_shadow_step(ptep, VMEMMAP_SHADOW_OWNED,
+						    VMEMMAP_SHADOW_SEALED, 0));
+		flush_tlb_kernel_range((unsigned long)page & PAGE_MASK,
+				       ((unsigned long)page & PAGE_MASK) +
+				       PAGE_SIZE);
+		WRITE_ONCE(page->index, i);
+		lost += READ_ONCE(page->index) != i ||
+			vmemmap_shadow_pte_state(*ptep) != VMEMMAP_SHADOW_OWNED;
+	}
+	kunit_deactivate_static_stub(test, vmemmap_shadow_fault_hold);
+
+	KUNIT_EXPECT_EQ(test, lost, 0);
+	KUNIT_EXPECT_EQ(test, STALE_FAULTS,
+			vmemmap_shadow_counter("stale faults") - stale);
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_counter("write recoveries") -
+				 recoveries);
+	page->index = 0;
+	put_huge_folio(test, folio);
+}
+
+#define ESR(ec, iss) \
+	(((unsigned long)ESR_ELx_EC_##ec << ESR_ELx_EC_SHIFT) | (iss))
+
+static void fault_that_is_no_store_to_a_window_is_not_forgiven(struct kunit *test)
+{
+	const unsigned long store = ESR(DABT_CUR, ESR_ELx_WNR |
+					ESR_ELx_FSC_PERM | 3);
+	const struct {
+		const char *what;
+		unsigned long esr;
+	} other[] = {
+		{ "a load", ESR(DABT_CUR, ESR_ELx_FSC_PERM | 3) },
+		{ "a translation fault",
+		  ESR(DABT_CUR, ESR_ELx_WNR | ESR_ELx_FSC_FAULT | 3) },
+		{ "an access flag fault",
+		  ESR(DABT_CUR, ESR_ELx_WNR | ESR_ELx_FSC_ACCESS | 3) },
+		{ "cache maintenance",
+		  ESR(DABT_CUR, ESR_ELx_WNR | ESR_ELx_CM | ESR_ELx_FSC_PERM | 3) },
+		{ "an instruction fetch", ESR(IABT_CUR, ESR_ELx_FSC_PERM | 3) },
+		{ "a store by EL0",
+		  ESR(DABT_LOW, ESR_ELx_WNR | ESR_ELx_FSC_PERM | 3) },
+	};
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	const unsigned long addr = (unsigned long)folio + PAGE_SIZE;
+	pte_t *ptep = vmemmap_shadow_ptep(addr);
+	const pte_t owned = *ptep;
+	void *vaddr = vmalloc(PAGE_SIZE);
+	unsigned long outside[4];
+	unsigned int i;
+	pte_t pte;
+
+	KUNIT_ASSERT_NOT_NULL(test, vaddr);
+	KUNIT_ASSERT_EQ(test, 0,
+			vmemmap_shadow_step(ptep, VMEMMAP_SHADOW_OWNED,
+					    VMEMMAP_SHADOW_SEALED, 0));
+	pte = *ptep;
+
+	/* On a sealed entry, but no store of the kernel's. */
+	for (i = 0; i < ARRAY_SIZE(other); i++)
+		KUNIT_EXPECT_FALSE_MSG(test, vmemmap_shadow_fault(addr,
+								  other[i].esr),
+				       "%s", other[i].what);
+	KUNIT_EXPECT_EQ(test, pte_val(*ptep), pte_val(pte));
+
+	/* A store, but outside of the vmemmap. */
+	outside[0] = (unsigned long)_stext;
+	outside[1] = (unsigned long)__start_rodata;
+	outside[2] = (unsigned long)page_to_virt(pte_page(pte));
+	outside[3] = (unsigned long)vaddr;
+	for (i = 0; i < ARRAY_SIZE(outside); i++)
+		KUNIT_EXPECT_FALSE_MSG(test, vmemmap_shadow_fault(outside[i],
+								  store),
+				       "address %u", i);
+
+	/* A store to the vmemmap, but read-only for a reason of its own. */
+	pte = __pte((pte_val(owned) & ~PTE_WRITE) | PTE_RDONLY);
+	WRITE_ONCE(*ptep, pte);
+	KUNIT_EXPECT_FALSE(test, vmemmap_shadow_fault(addr, store));
+	KUNIT_EXPECT_EQ(test, pte_val(*ptep), pte_val(pte));
+
+	/* And the one that is. */
+	WRITE_ONCE(*ptep, owned);
+	KUNIT_EXPECT_EQ(test, 0,
+			vmemmap_shadow_step(ptep, VMEMMAP_SHADOW_OWNED,
+					    VMEMMAP_SHADOW_SEALED, 0));
+	KUNIT_EXPECT_TRUE(test, vmemmap_shadow_fault(addr, store));
+	KUNIT_EXPECT_EQ(test, pte_val(*ptep), pte_val(owned));
+	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
+
+	vfree(vaddr);
+	put_huge_folio(test, folio);
+}
+
+/* ------------------------------------------------------------------------ */
+/* References								    */
+
+static void reference_of_alias_is_refused(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	unsigned long i, got = 0;
+
+	vmemmap_shadow_optimize_folio(folio);
+	expect_optimized(test, folio);
+
+	/* In use, so that every fake head shows a count that is not 0. */
+	folio_ref_unfreeze(folio, 1);
+	for (i = 1; i < folio_nr_pages(folio); i++) {
+		struct page *page = folio_page(folio, i);
+
+		got += get_page_unless_zero(page);
+		got += folio_try_get((struct folio *)page);
+		got += folio_ref_try_add((struct folio *)page, 3);
+	}
+	KUNIT_EXPECT_EQ(test, got, 0);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+
+	/* The head's own struct page gives one. */
+	KUNIT_EXPECT_TRUE(test, get_page_unless_zero(&folio->page));
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 2);
+	folio_put(folio);
+
+	KUNIT_ASSERT_TRUE(test, folio_ref_freeze(folio, 1));
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+	put_huge_folio(test, folio);
+}
+
+static struct race {
+	struct kunit *test;
+	struct folio *folio;
+	struct page *page;
+	unsigned long compound_head;
+	struct completion go;
+	struct completion done;
+} race;
+
+static int race_optimize(void *data)
+{
+	struct race *r = data;
+
+	current->kunit_test = r->test;
+	wait_for_completion(&r->go);
+	vmemmap_shadow_optimize_folio(r->folio);
+	folio_ref_unfreeze(r->folio, 1);
+	complete(&r->done);
+
+	return 0;
+}
+
+/*
+ * The page's previous life ends, it becomes a tail, then an alias, and its
+ * folio is put to use; all that between the test of whoever wants a reference
+ * and the add. A real grace period would wait for that to be over, so this one
+ * waits for nobody.
+ */
+static void race_ref_hold(struct page *page)
+{
+	struct race *r = &race;
+
+	set_page_count(page, 0);
+	WRITE_ONCE(page->compound_head, r->compound_head);
+	complete(&r->go);
+	while (!completion_done(&r->done))
+		cpu_relax();
+}
+
+static void reference_of_page_that_becomes_alias_goes_back(struct kunit *test)
+{
+	const long dropped =
+		vmemmap_shadow_counter("references through an alias, dropped");
+	struct folio *other = huge_folio(test, PMD_SIZE);
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct race *r = &race;
+	struct task_struct *task;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+
+	/* The key is up on account of another folio. */
+	vmemmap_shadow_optimize_folio(other);
+
+	memset(r, 0, sizeof(*r));
+	r->test = test;
+	r->folio = folio;
+	r->page = folio_page(folio, PAGES_PER_ENTRY);
+	r->compound_head = READ_ONCE(r->page->compound_head);
+	init_completion(&r->go);
+	init_completion(&r->done);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_wait_readers);
+	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
+				   wait_for_nobody);
+	kunit_activate_static_stub(test, vmemmap_shadow_ref_hold, race_ref_hold);
+	task = kthread_run(race_optimize, r, "shadow_race");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+
+	WRITE_ONCE(r->page->compound_head, 0);
+	set_page_count(r->page, 1);
+	KUNIT_EXPECT_FALSE(test, get_page_unless_zero(r->page));
+	kunit_deactivate_static_stub(test, vmemmap_shadow_ref_hold);
+
+	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+	KUNIT_EXPECT_EQ(test, dropped + 1,
+			vmemmap_shadow_counter("references through an alias, dropped"));
+
+	KUNIT_ASSERT_TRUE(test, folio_ref_freeze(folio, 1));
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+	expect_restored(test, folio);
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(other), 0);
+	put_huge_folio(test, folio);
+	put_huge_folio(test, other);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Memory errors							    */
+
+static void poison_of_hugetlb_page_is_left_to_hugetlb(struct kunit *test)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct page *page = alloc_page(GFP_KERNEL);
+	unsigned long i, odd = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_test_set_hwpoison(page), 0);
+	KUNIT_EXPECT_TRUE(test, PageHWPoison(page));
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_test_set_hwpoison(page), 1);
+	ClearPageHWPoison(page);
+	__free_page(page);
+
+	for (i = 0; i < folio_nr_pages(folio); i++) {
+		page = folio_page(folio, i);
+		odd += vmemmap_shadow_test_set_hwpoison(page) != -EAGAIN;
+		odd += PageHWPoison(page);
+	}
+	KUNIT_EXPECT_EQ(test, odd, 0);
+	put_huge_folio(test, folio);
+#else
+	kunit_skip(test, "needs CONFIG_MEMORY_FAILURE");
+#endif
+}
+
+/* In the head's page every alias would show it. */
+static void optimize_with_odd_head_page_is_refused(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	const struct {
+		unsigned int page, flag;
+	} odd[] = {
+		{ HEAD_PAGES, PG_owner_priv_1 },
+		{ PAGES_PER_ENTRY - 1, PG_owner_priv_1 },
+#ifdef CONFIG_MEMORY_FAILURE
+		{ 1, PG_hwpoison },
+		{ HEAD_PAGES - 1, PG_hwpoison },
+		{ HEAD_PAGES, PG_hwpoison },
+#endif
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(odd); i++) {
+		const long refused =
+			vmemmap_shadow_counter("folios refused, tail not plain");
+		unsigned long *flags = &folio_page(folio, odd[i].page)->flags;
+
+		set_bit(odd[i].flag, flags);
+		vmemmap_shadow_optimize_folio(folio);
+		KUNIT_EXPECT_TRUE(test, test_and_clear_bit(odd[i].flag, flags));
+		expect_restored(test, folio);
+		KUNIT_EXPECT_EQ(test, refused + 1,
+				vmemmap_shadow_counter("folios refused, tail not plain"));
+	}
+	put_huge_folio(test, folio);
+}
+
+#ifdef CONFIG_MEMORY_FAILURE
+static struct {
+	enum hold at;
+	unsigned int holds;
+} poison;
+
+/* As hugetlb_update_hwpoison() does it, which has the lock of the pools. */
+static void poison_hold(struct folio *folio, unsigned int lo, unsigned int hi)
+{
+	if (poison.holds++ == poison.at) {
+		folio_set_hwpoison(folio);
+		folio_page(folio, 3)->private = (unsigned long)&poison;
+	}
+}
+#endif
+
+static void poison_of_head_in_window_stays_the_heads(struct kunit *test)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	unsigned long i, odd;
+
+	kunit_activate_static_stub(test, vmemmap_shadow_hold, poison_hold);
+	for (poison.at = 0; poison.at < NR_HOLDS; poison.at++) {
+		poison.holds = 0;
+		vmemmap_shadow_optimize_folio(folio);
+		if (folio_test_hugetlb_vmemmap_optimized(folio))
+			KUNIT_EXPECT_EQ(test, 0,
+					vmemmap_shadow_restore_folio(folio));
+		KUNIT_EXPECT_GT(test, poison.holds, poison.at);
+		KUNIT_EXPECT_TRUE(test, folio_test_clear_hwpoison(folio));
+		KUNIT_EXPECT_PTR_EQ(test, (void *)&poison,
+				    (void *)folio_page(folio, 3)->private);
+		folio_page(folio, 3)->private = 0;
+		for (i = 1, odd = 0; i < folio_nr_pages(folio); i++)
+			odd += PageHWPoison(folio_page(folio, i));
+		KUNIT_EXPECT_EQ_MSG(test, odd, 0, "hold %u", poison.at);
+		expect_restored(test, folio);
+	}
+	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
+	put_huge_folio(test, folio);
+#else
+	kunit_skip(test, "needs CONFIG_MEMORY_FAILURE");
+#endif
+}
+
+/* ------------------------------------------------------------------------ */
+/* Broken invariants							    */
+
+static int nr_violations;
+static const char *last_violation;
+
+static void note_violation(const char *what)
+{
+	nr_violations++;
+	last_violation = what;
+}
+
+static void expect_violation(struct kunit *test, const char *what)
+{
+	KUNIT_EXPECT_GT(test, nr_violations, 0);
+	KUNIT_EXPECT_STREQ(test, last_violation ?: "none", what);
+	nr_violations = 0;
+	last_violation = NULL;
+}
+
+static void watch_violations(struct kunit *test)
+{
+	nr_violations = 0;
+	last_violation = NULL;
+	kunit_activate_static_stub(test, vmemmap_shadow_violation,
+				   note_violation);
+}
+
+static void hot_remove_of_optimized_folio_frees_nothing(struct kunit *test)
+{
+#ifdef CONFIG_MEMORY_HOTPLUG
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	const unsigned long start = (unsigned long)folio;
+	const unsigned long free = global_zone_page_state(NR_FREE_PAGES);
+	pte_t *ptep = vmemmap_shadow_ptep(start);
+	pte_t before;
+
+	watch_violations(test);
+	vmemmap_shadow_optimize_folio(folio);
+	before = *ptep;
+	vmemmap_free(start, start + folio_nr_pages(folio) * sizeof(struct page),
+		     NULL);
+	expect_violation(test, "hot-remove of a folio that is optimized");
+	KUNIT_EXPECT_EQ(test, pte_val(*ptep), pte_val(before));
+	expect_optimized(test, folio);
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+	expect_restored(test, folio);
+	kunit_info(test, "free pages before %lu, after %lu", free,
+		   global_zone_page_state(NR_FREE_PAGES));
+	put_huge_folio(test, folio);
+#else
+	kunit_skip(test, "needs CONFIG_MEMORY_HOTPLUG");
+#endif
+}
+
+#ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
+static unsigned int nr_rounds, skip_round;
+
+static void skip_tlbi(unsigned long start, unsigned long nr)
+{
+	if (nr_rounds == skip_round)
+		return;
+	kunit_deactivate_static_stub(kunit_get_current_test(), vmemmap_shadow_tlbi);
+	vmemmap_shadow_tlbi(start, nr);
+	kunit_activate_static_stub(kunit_get_current_test(), vmemmap_shadow_tlbi,
+				   skip_tlbi);
+}
+
+static void count_rounds(void)
+{
+	nr_rounds++;
+	dsb(ish);
+	isb();
+}
+
+static void copy_wrong(void *to, const void *from, const void *was, size_t size)
+{
+	struct page *page = to;
+
+	memcpy(to, from, PAGE_SIZE);
+	memcpy(to, was, size);
+	page[PAGES_PER_ENTRY - 1].index = 1;
+}
+
+/* Claims that it has joined the entry. */
+static bool cmpxchg_not(pte_t *ptep, pte_t old, pte_t new)
+{
+	if (vmemmap_shadow_pte_state(new) == VMEMMAP_SHADOW_JOINED &&
+	    vmemmap_shadow_pte_state(old) == VMEMMAP_SHADOW_SEALED)
+		return true;
+
+	return cmpxchg(&pte_val(*ptep), pte_val(old), pte_val(new)) ==
+	       pte_val(old);
+}
+#endif
+
+/* CONFIG_VMEMMAP_SHADOW_DEBUG has to see each of these. */
+static void debug_sees_each_broken_rule(struct kunit *test)
+{
+#ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct page *last;
+	unsigned int n;
+
+	watch_violations(test);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi, skip_tlbi);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_sync, count_rounds);
+
+	/* Rounds 0 and 1 are followed by a step, round 2 by the next call. */
+	for (skip_round = 0; skip_round < 6; skip_round++) {
+		nr_rounds = 0;
+		vmemmap_shadow_optimize_folio(folio);
+		KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+		if (skip_round == 5)
+			vmemmap_shadow_optimize_folio(folio);
+		if (skip_round == 5)
+			KUNIT_EXPECT_EQ(test, 0,
+					vmemmap_shadow_restore_folio(folio));
+		KUNIT_EXPECT_GT_MSG(test, nr_violations, 0, "round %u", skip_round);
+		nr_violations = 0;
+	}
+	skip_round = UINT_MAX;
+	vmemmap_shadow_optimize_folio(folio);
+	KUNIT_EXPECT_EQ(test, nr_violations, 0);
+
+	kunit_activate_static_stub(test, vmemmap_shadow_copy, copy_wrong);
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_copy);
+	expect_violation(test, "an output address changes, and the contents differ");
+	for (n = 0; n < nr_tails(folio); n++) {
+		last = folio_page(folio, (n + 2) * PAGES_PER_ENTRY - 1);
+		KUNIT_EXPECT_EQ(test, last->index, 1);
+		last->index = 0;
+	}
+
+	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg, cmpxchg_not);
+	vmemmap_shadow_optimize_folio(folio);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
+	KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	expect_violation(test, "a page that an entry maps is released");
+	expect_restored(test, folio);
+
+	put_huge_folio(test, folio);
+#else
+	kunit_skip(test, "needs CONFIG_VMEMMAP_SHADOW_DEBUG");
+#endif
 }
 
 static void hot_remove_of_owned_entries_is_allowed(struct kunit *test)
@@ -983,7 +1475,16 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(optimize_of_self_hosted_vmemmap_is_refused),
 	KUNIT_CASE_PARAM(stray_store_is_kept_and_its_folio_rolled_back,
 			 context_gen_params),
+	KUNIT_CASE(stale_fault_is_retried_and_counted),
+	KUNIT_CASE(fault_that_is_no_store_to_a_window_is_not_forgiven),
+	KUNIT_CASE(reference_of_alias_is_refused),
+	KUNIT_CASE(reference_of_page_that_becomes_alias_goes_back),
+	KUNIT_CASE(poison_of_hugetlb_page_is_left_to_hugetlb),
+	KUNIT_CASE(optimize_with_odd_head_page_is_refused),
+	KUNIT_CASE(poison_of_head_in_window_stays_the_heads),
 	KUNIT_CASE(hot_remove_of_owned_entries_is_allowed),
+	KUNIT_CASE(hot_remove_of_optimized_folio_frees_nothing),
+	KUNIT_CASE(debug_sees_each_broken_rule),
 	{}
 };
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The Debian packages a command needs. Only those that are missing are named.
 
-# deps_for kernel|guest|qemu|x86|kunit|series|lint ...: print package names.
+# deps_for kernel|guest|qemu|x86|kunit|series|lint|writers ...: print package names.
 deps_for()
 {
 	local what
@@ -25,6 +25,7 @@ deps_for()
 		kunit)	echo python3 ;;
 		series)	echo git ;;
 		lint)	echo sparse shellcheck git python3-sphinx ;;
+		writers) echo coccinelle python3 ;;
 		esac
 	done
 }

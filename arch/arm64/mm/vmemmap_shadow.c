@@ -57,6 +57,8 @@
 #include <asm/esr.h>
 #include <asm/tlbflush.h>
 
+#include "vmemmap_shadow.h"
+
 #define CREATE_TRACE_POINTS
 #include <trace/events/vmemmap_shadow.h>
 
@@ -162,6 +164,19 @@ static bool shadow_broken;
 	__broken;							\
 })
 
+/**
+ * vmemmap_shadow_violation() - report a broken invariant, and optimize no more
+ * @what:	what is broken
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_violation(const char *what)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_violation, what);
+
+	pr_err_once("%s\n", what);
+	SHADOW_WARN_ON(true);
+}
+
 /* What happened since boot: debugfs vmemmap_shadow/stats. */
 enum shadow_counter {
 	SHADOW_FOLIOS_OPTIMIZED,
@@ -244,6 +259,235 @@ static int __init shadow_parse_pagegran(char *arg)
 	return 0;
 }
 early_param("vmemmap_pagegran", shadow_parse_pagegran);
+
+#ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
+/* Entries, by their number in the vmemmap, that no TLBI followed yet. */
+static DEFINE_XARRAY(shadow_unsynced);
+
+static void shadow_debug_stepped(unsigned long addr)
+{
+	/* What cannot be noted cannot be checked. */
+	xa_store(&shadow_unsynced, addr >> PAGE_SHIFT, xa_mk_value(1),
+		 GFP_NOWAIT | __GFP_NOWARN);
+}
+
+static void shadow_debug_synced(unsigned long start, unsigned long nr)
+{
+	XA_STATE(xas, &shadow_unsynced, start >> PAGE_SHIFT);
+	void *entry;
+
+	xas_lock(&xas);
+	xas_for_each(&xas, entry, (start >> PAGE_SHIFT) + nr - 1)
+		xas_store(&xas, NULL);
+	xas_unlock(&xas);
+}
+#else
+static void shadow_debug_stepped(unsigned long addr) { }
+static void shadow_debug_synced(unsigned long start, unsigned long nr) { }
+#endif
+
+/* ------------------------------------------------------------------------ */
+/* Operations								    */
+
+/*
+ * All that an update does to the machine, it does through these: one store to
+ * an entry or to a vmemmap page, the TLBIs of a run of entries, the end of a
+ * TLBI round, a grace period, memory taken and given back. KUnit replaces them
+ * one by one and looks after each store at what any CPU could see. Where KUnit
+ * is not built in they are inlined.
+ */
+
+/**
+ * vmemmap_shadow_cmpxchg() - compare and exchange an entry
+ * @ptep:	the entry
+ * @old:	what it has to be
+ * @new:	what it becomes
+ *
+ * Release: whoever translates through the new entry must find in the page what
+ * was stored there before this step. It pairs with the translation table walk
+ * of every other CPU, whose read of the entry is ordered before the access that
+ * needed it (Arm ARM, "Definition of the Arm memory model",
+ * translation-intrinsically-before). Without it a reader could see bytes from
+ * before shadow_equalize() or shadow_fill().
+ *
+ * Return: true if the entry was @old.
+ */
+VISIBLE_IF_KUNIT
+bool vmemmap_shadow_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_cmpxchg, ptep, old, new);
+
+	return cmpxchg_release(&pte_val(*ptep), pte_val(old), pte_val(new)) ==
+	       pte_val(old);
+}
+
+/**
+ * vmemmap_shadow_store() - compare and exchange a word of a vmemmap page
+ * @word:	the word, in the page's alias
+ * @old:	what it has to be
+ * @new:	what it becomes
+ *
+ * Fully ordered if it stores.
+ *
+ * Return: true if the word was @old.
+ */
+VISIBLE_IF_KUNIT
+bool vmemmap_shadow_store(unsigned long *word, unsigned long old,
+			  unsigned long new)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_store, word, old, new);
+
+	return cmpxchg(word, old, new) == old;
+}
+
+/**
+ * vmemmap_shadow_copy() - fill a vmemmap page that nothing maps yet
+ * @to:		the page's alias
+ * @from:	the page to copy
+ * @was:	what to put at its start instead
+ * @size:	how many bytes that is
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_copy(void *to, const void *from, const void *was,
+			 size_t size)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_copy, to, from, was, size);
+
+	copy_page(to, from);
+	memcpy(to, was, size);
+}
+
+/**
+ * vmemmap_shadow_tlbi() - issue the TLBIs of a run of entries
+ * @start:	the address that the first of them maps
+ * @nr:		how many they are
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi, start, nr);
+
+	__flush_tlb_range_op(vaale1is, start, nr, PAGE_SIZE, 0, 3, false,
+			     lpa2_is_enabled());
+	shadow_debug_synced(start, nr);
+}
+
+/**
+ * vmemmap_shadow_tlbi_sync() - wait until every CPU has done its TLBIs
+ *
+ * And has completed the accesses that it started through what they drop. The
+ * ISB gives this CPU, too, the new entries.
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_tlbi_sync(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi_sync);
+
+	__tlbi_sync_s1ish();
+	isb();
+}
+
+/**
+ * vmemmap_shadow_tlbi_one() - complete a TLBI of one entry, in any context
+ * @addr:	the address that the entry maps
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_tlbi_one(unsigned long addr)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi_one, addr);
+
+	dsb(ishst);
+	__tlbi(vaale1is, __TLBI_VADDR(addr, 0));
+	__tlbi_sync_s1ish();
+	isb();
+}
+
+/**
+ * vmemmap_shadow_wait_readers() - wait for one RCU grace period
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_wait_readers(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_wait_readers);
+
+	synchronize_rcu();
+}
+
+/**
+ * vmemmap_shadow_alloc_pages() - allocate vmemmap pages
+ * @nid:	the node to take them from; others will do
+ * @nr:		how many
+ * @pages:	takes them; all NULL before
+ *
+ * Return: how many it got: fewer than @nr if it is better to ask again, none
+ * if there is no memory, which the caller copes with.
+ */
+VISIBLE_IF_KUNIT
+unsigned int vmemmap_shadow_alloc_pages(int nid, unsigned int nr,
+					struct page **pages)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_alloc_pages, nid, nr, pages);
+
+	return alloc_pages_bulk_array_node(GFP_KERNEL | __GFP_RETRY_MAYFAIL |
+					   __GFP_NOWARN, nid, nr, pages);
+}
+
+/**
+ * vmemmap_shadow_free_page() - give a vmemmap page back
+ * @page:	the page, which nothing maps but the linear map
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_free_page(struct page *page)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_free_page, page);
+
+	if (PageReserved(page)) {
+		memmap_boot_pages_add(-1);
+		free_bootmem_page(page);
+	} else {
+		memmap_pages_add(-1);
+		__free_page(page);
+	}
+}
+
+/**
+ * vmemmap_shadow_hold() - a place to stay while a window is open
+ * @folio:	first folio of the window
+ * @lo:		first tail entry of the window
+ * @hi:		tail entry behind the window's last
+ *
+ * Empty. KUnit stores to tails here.
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_hold(struct folio *folio, unsigned int lo, unsigned int hi)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_hold, folio, lo, hi);
+}
+
+/**
+ * vmemmap_shadow_fault_hold() - a place to stay before a fault is looked at
+ * @addr:	the address of the vmemmap entry, page-aligned
+ *
+ * Empty. KUnit opens the entry here, as an updater on another CPU would: the
+ * fault is stale then.
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_fault_hold(unsigned long addr)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_fault_hold, addr);
+}
+
+/**
+ * vmemmap_shadow_ref_hold() - a place to stay between test and add
+ * @page:	the page that a reference is wanted of
+ *
+ * Empty. KUnit makes @page an alias of its head here.
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_ref_hold(struct page *page)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_ref_hold, page);
+}
 
 /* ------------------------------------------------------------------------ */
 /* One entry								    */
@@ -344,17 +588,7 @@ int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
 		pfn = pte_pfn(old);
 	new = shadow_mk_pte(old, to, pfn);
 
-	/*
-	 * Release: whoever translates through the new entry must find in the
-	 * page what was stored there before this step. It pairs with the
-	 * translation table walk of every other CPU, whose read of the entry
-	 * is ordered before the access that needed it (Arm ARM, "Definition
-	 * of the Arm memory model", translation-intrinsically-before). Without
-	 * it a reader could see bytes from before shadow_equalize() or
-	 * shadow_fill().
-	 */
-	if (cmpxchg_release(&pte_val(*ptep), pte_val(old), pte_val(new)) !=
-	    pte_val(old))
+	if (!vmemmap_shadow_cmpxchg(ptep, old, new))
 		return -EAGAIN;
 
 	return 0;
@@ -411,41 +645,19 @@ bool vmemmap_shadow_may_free(unsigned long start, unsigned long end)
 		pte = __ptep_get(ptep);
 		if (pte_none(pte))
 			continue;
-		if (SHADOW_WARN_ON(vmemmap_shadow_pte_state(pte) !=
-				   VMEMMAP_SHADOW_OWNED))
+		if (vmemmap_shadow_pte_state(pte) != VMEMMAP_SHADOW_OWNED) {
+			vmemmap_shadow_violation("hot-remove of a folio that is optimized");
 			return false;
+		}
 	}
 
 	return true;
-}
-
-/**
- * vmemmap_shadow_fault_hold() - a place to stay before a fault is looked at
- * @addr:	the address of the vmemmap entry, page-aligned
- *
- * Empty, and gone where KUnit is not built in. KUnit opens the entry here, as
- * an updater on another CPU would: the fault is stale then.
- */
-VISIBLE_IF_KUNIT
-void vmemmap_shadow_fault_hold(unsigned long addr)
-{
-	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_fault_hold, addr);
 }
 
 /* The first page that is described in the page at this vmemmap address. */
 static unsigned long shadow_pfn_of(unsigned long addr)
 {
 	return page_to_pfn((struct page *)addr);
-}
-
-/* Complete a TLBI of one entry, on all CPUs. */
-static void shadow_tlbi_one(unsigned long addr)
-{
-	dsb(ishst);
-	__tlbi(vaale1is, __TLBI_VADDR(addr, 0));
-	__tlbi_sync_s1ish();
-	isb();
-	shadow_count(SHADOW_SINGLE_TLBIS, 1);
 }
 
 /*
@@ -502,14 +714,16 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 		 * Between any two steps of an entry stands a completed TLBI.
 		 * The updater may not have got to its own yet.
 		 */
-		shadow_tlbi_one(addr);
+		vmemmap_shadow_tlbi_one(addr);
+		shadow_count(SHADOW_SINGLE_TLBIS, 1);
 
 		if (!vmemmap_shadow_step(ptep, state,
 					 state == VMEMMAP_SHADOW_SEALED ?
 					 VMEMMAP_SHADOW_OWNED :
 					 VMEMMAP_SHADOW_SHARED, 0)) {
 			/* So that the store does not fault again. */
-			shadow_tlbi_one(addr);
+			vmemmap_shadow_tlbi_one(addr);
+			shadow_count(SHADOW_SINGLE_TLBIS, 1);
 			shadow_count(SHADOW_WRITE_RECOVERIES, 1);
 			trace_vmemmap_shadow_recovery(shadow_pfn_of(addr),
 						      state);
@@ -520,19 +734,6 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 
 /* ------------------------------------------------------------------------ */
 /* References								    */
-
-/**
- * vmemmap_shadow_ref_hold() - a place to stay between test and add
- * @page:	the page that a reference is wanted of
- *
- * Empty, and gone where KUnit is not built in. KUnit makes @page an alias of
- * its head here.
- */
-VISIBLE_IF_KUNIT
-void vmemmap_shadow_ref_hold(struct page *page)
-{
-	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_ref_hold, page);
-}
 
 bool vmemmap_shadow_ref_add_unless(struct page *page, int nr, int u)
 {
@@ -652,9 +853,8 @@ static bool shadow_page_is_raw(const struct page *own,
 static bool shadow_change_word(struct page *page, unsigned int w,
 			       unsigned long from, unsigned long to)
 {
-	unsigned long *word = (unsigned long *)page + w;
-
-	return from == to || cmpxchg(word, from, to) == from;
+	return from == to ||
+	       vmemmap_shadow_store((unsigned long *)page + w, from, to);
 }
 
 static unsigned long shadow_read_word(const struct page *page, unsigned int w)
@@ -709,12 +909,12 @@ static unsigned long shadow_alias_word(const struct folio *folio,
  * first is that a few fields, which say nothing of a tail, change; their
  * compound_head keeps its value. The first one turns from a plain tail to a
  * fake head, and readers must find the head at either and in between: so
- * PG_head is set before compound_head loses bit 0. Pairs with the loads of
- * compound_head and flags in _compound_head().
+ * PG_head is set before compound_head loses bit 0. Pairs with the loads in
+ * _compound_head() and page_fixed_fake_head().
  *
- * Return: 0 if the contents are equal; -EBUSY if the page holds anything but
- * plain tails, then it is unchanged; -EAGAIN if the page, or the head's page,
- * changed meanwhile.
+ * Return: 0 if each word of the page was made equal; -EBUSY if the page holds
+ * anything but plain tails, then it is unchanged; -EAGAIN if a stray writer got
+ * to it meanwhile.
  */
 static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 			   pte_t *ptep)
@@ -762,7 +962,7 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 		}
 	}
 
-	return memcmp(own, folio, PAGE_SIZE) ? -EAGAIN : 0;
+	return 0;
 }
 
 /*
@@ -774,10 +974,7 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 static void shadow_fill(const struct folio *folio, const struct shadow_was *was,
 			struct page *page)
 {
-	void *to = page_to_virt(page);
-
-	copy_page(to, folio);
-	memcpy(to, was, sizeof(*was));
+	vmemmap_shadow_copy(page_to_virt(page), folio, was, sizeof(*was));
 }
 
 /**
@@ -811,11 +1008,14 @@ static void shadow_replain(const struct shadow_was *was, struct page *own)
 			   shadow_read_word(plain, SHADOW_COMPOUND_HEAD));
 
 	for (i = 0; i < SHADOW_HEAD_PAGES; i++) {
-		const unsigned long flags =
+		const unsigned long copied =
 			was->page[i].page.flags & PAGEFLAGS_MASK;
+		unsigned long flags;
 
-		if (flags)
-			set_mask_bits(&own[i].flags, flags, 0);
+		do {
+			flags = READ_ONCE(own[i].flags);
+		} while (!shadow_change_word(own + i, SHADOW_FLAGS, flags,
+					     flags & ~copied));
 		for (w = SHADOW_REST; w < SHADOW_NR_WORDS; w++)
 			shadow_change_word(own + i, w, was->page[i].word[w],
 					   shadow_read_word(plain, w));
@@ -825,25 +1025,6 @@ static void shadow_replain(const struct shadow_was *was, struct page *own)
 /* ------------------------------------------------------------------------ */
 /* Pages in hand							    */
 
-/**
- * vmemmap_shadow_alloc_pages() - allocate vmemmap pages
- * @nid:	the node to take them from; others will do
- * @nr:		how many
- * @pages:	takes them; all NULL before
- *
- * Return: how many it got: fewer than @nr if it is better to ask again, none
- * if there is no memory, which the caller copes with.
- */
-VISIBLE_IF_KUNIT
-unsigned int vmemmap_shadow_alloc_pages(int nid, unsigned int nr,
-					struct page **pages)
-{
-	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_alloc_pages, nid, nr, pages);
-
-	return alloc_pages_bulk_array_node(GFP_KERNEL | __GFP_RETRY_MAYFAIL |
-					   __GFP_NOWARN, nid, nr, pages);
-}
-
 static void shadow_free_pages(struct list_head *pages)
 {
 	struct page *page, *next;
@@ -851,13 +1032,7 @@ static void shadow_free_pages(struct list_head *pages)
 	list_for_each_entry_safe(page, next, pages, lru) {
 		list_del(&page->lru);
 		shadow_count(SHADOW_BYTES_SAVED, PAGE_SIZE);
-		if (PageReserved(page)) {
-			memmap_boot_pages_add(-1);
-			free_bootmem_page(page);
-		} else {
-			memmap_pages_add(-1);
-			__free_page(page);
-		}
+		vmemmap_shadow_free_page(page);
 	}
 }
 
@@ -897,22 +1072,6 @@ int vmemmap_shadow_test_set_hwpoison(struct page *page)
 /* The rule, checked							    */
 
 #ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
-/* Entries, by their number in the vmemmap, that no TLBI followed yet. */
-static DEFINE_XARRAY(shadow_unsynced);
-
-/**
- * vmemmap_shadow_violation() - report a broken rule, and optimize no more
- * @what:	what is broken
- */
-VISIBLE_IF_KUNIT
-void vmemmap_shadow_violation(const char *what)
-{
-	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_violation, what);
-
-	pr_err_once("%s\n", what);
-	SHADOW_WARN_ON(true);
-}
-
 /* Equal, but for what memory_failure() has done to the head: struct shadow_was. */
 static bool shadow_debug_equal(const struct page *x, const struct page *y)
 {
@@ -941,25 +1100,7 @@ static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new)
 	if (diff & (PTE_WRITE | PTE_RDONLY) || pte_val(old) & PTE_WRITE)
 		vmemmap_shadow_violation("the output address of a writable entry changes");
 	else if (!shadow_debug_equal(shadow_alias(old), shadow_alias(new)))
-		vmemmap_shadow_violation("the output address changes, and the contents differ");
-}
-
-static void shadow_debug_stepped(unsigned long addr)
-{
-	/* What cannot be noted cannot be checked. */
-	xa_store(&shadow_unsynced, addr >> PAGE_SHIFT, xa_mk_value(1),
-		 GFP_NOWAIT | __GFP_NOWARN);
-}
-
-static void shadow_debug_synced(unsigned long start, unsigned long nr)
-{
-	XA_STATE(xas, &shadow_unsynced, start >> PAGE_SHIFT);
-	void *entry;
-
-	xas_lock(&xas);
-	xas_for_each(&xas, entry, (start >> PAGE_SHIFT) + nr - 1)
-		xas_store(&xas, NULL);
-	xas_unlock(&xas);
+		vmemmap_shadow_violation("an output address changes, and the contents differ");
 }
 
 /*
@@ -989,14 +1130,12 @@ static bool shadow_debug_may_release(const struct shadow_batch *b)
 	if (mapped)
 		vmemmap_shadow_violation("a page that an entry maps is released");
 	if (unsynced)
-		vmemmap_shadow_violation("a page is released, and no TLBI since its entry's last step");
+		vmemmap_shadow_violation("a page is released, and no TLBI came before");
 
 	return !mapped;
 }
 #else
 static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new) { }
-static void shadow_debug_stepped(unsigned long addr) { }
-static void shadow_debug_synced(unsigned long start, unsigned long nr) { }
 static bool shadow_debug_may_release(const struct shadow_batch *b)
 {
 	return true;
@@ -1007,51 +1146,6 @@ static bool shadow_debug_may_release(const struct shadow_batch *b)
 /* Windows								    */
 
 /**
- * vmemmap_shadow_wait_readers() - wait for one RCU grace period
- *
- * A function of its own so that KUnit can count.
- */
-VISIBLE_IF_KUNIT
-void vmemmap_shadow_wait_readers(void)
-{
-	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_wait_readers);
-
-	shadow_count(SHADOW_GRACE_PERIODS, 1);
-	synchronize_rcu();
-}
-
-/**
- * vmemmap_shadow_hold() - a place to stay while a window is open
- * @folio:	first folio of the window
- * @lo:		first tail entry of the window
- * @hi:		tail entry behind the window's last
- *
- * Empty, and gone where KUnit is not built in. KUnit stores to tails here.
- */
-VISIBLE_IF_KUNIT
-void vmemmap_shadow_hold(struct folio *folio, unsigned int lo, unsigned int hi)
-{
-	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_hold, folio, lo, hi);
-}
-
-/**
- * vmemmap_shadow_tlbi() - issue the TLBIs of a run of entries
- * @start:	the address that the first of them maps
- * @nr:		how many they are
- *
- * A function of its own so that KUnit can leave it out.
- */
-VISIBLE_IF_KUNIT
-void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
-{
-	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi, start, nr);
-
-	__flush_tlb_range_op(vaale1is, start, nr, PAGE_SIZE, 0, 3, false,
-			     lpa2_is_enabled());
-	shadow_debug_synced(start, nr);
-}
-
-/**
  * shadow_tlbi_round() - complete a TLBI of every entry of a window
  * @b:		the batch
  * @lo:		first tail entry of the window, in each folio
@@ -1059,10 +1153,10 @@ void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
  *
  * The first DSB makes the steps before it visible to every walker before the
  * TLBIs are issued; without it a CPU could walk and cache the old entry after
- * the TLBI. The second one waits until every CPU has dropped the old
- * translations and completed the accesses it started through them; without
- * it the next step would find them in use. The ISB gives this CPU, too, the
- * new entries. See Arm ARM, "TLB maintenance".
+ * the TLBI. The second one, in vmemmap_shadow_tlbi_sync(), waits until every
+ * CPU has dropped the old translations and completed the accesses it started
+ * through them; without it the next step would find them in use. See Arm ARM,
+ * "TLB maintenance".
  *
  * Each operation is broadcast, and has to be answered by every CPU; an entry
  * too many costs a refill. So one range covers neighbouring folios with the head
@@ -1091,8 +1185,7 @@ static void shadow_tlbi_round(const struct shadow_batch *b,
 				      __TLBI_RANGE_PAGES(0, 0));
 		vmemmap_shadow_tlbi(start, nr);
 	}
-	__tlbi_sync_s1ish();
-	isb();
+	vmemmap_shadow_tlbi_sync();
 	shadow_count(SHADOW_TLBI_ROUNDS, 1);
 }
 
@@ -1259,6 +1352,14 @@ static int shadow_join_range(struct folio *folio, unsigned int lo,
 	for_each_tail_entry(ptep, addr, folio, lo, hi) {
 		struct page *own = pte_page(__ptep_get(ptep));
 
+		/*
+		 * At the last moment: a stray store through an entry that is
+		 * joined already changes the head's page.
+		 */
+		if (memcmp(page_to_virt(own), folio, PAGE_SIZE)) {
+			ret = -EAGAIN;
+			break;
+		}
 		ret = shadow_step(ptep, addr, VMEMMAP_SHADOW_SEALED,
 				  VMEMMAP_SHADOW_JOINED, pfn);
 		if (ret)
@@ -1612,6 +1713,12 @@ static unsigned int shadow_optimize_batch(struct shadow_batch *b)
 /* ------------------------------------------------------------------------ */
 /* The two operations							    */
 
+static void shadow_wait_readers(void)
+{
+	vmemmap_shadow_wait_readers();
+	shadow_count(SHADOW_GRACE_PERIODS, 1);
+}
+
 /* Mark a folio as optimized, if it can be: true if it was marked now. */
 static bool shadow_mark(struct folio *folio)
 {
@@ -1672,7 +1779,7 @@ void vmemmap_shadow_optimize_folio(struct folio *folio)
 		return;
 
 	/* See vmemmap_shadow_optimize_folios(). */
-	vmemmap_shadow_wait_readers();
+	shadow_wait_readers();
 
 	shadow_batch_init(&b, &was, 1);
 	shadow_batch_add(&b, folio);
@@ -1710,7 +1817,7 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 	 * its comparison fails. page_ref_add_unless() does both in one RCU
 	 * read-side critical section: after a grace period it is done.
 	 */
-	vmemmap_shadow_wait_readers();
+	shadow_wait_readers();
 
 	first = list_first_entry(folios, struct folio, lru);
 	was = shadow_was_alloc(&one, &max);
@@ -1756,7 +1863,7 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 		return ret;
 
 	/* See vmemmap_shadow_restore_folios(). */
-	vmemmap_shadow_wait_readers();
+	shadow_wait_readers();
 
 	shadow_batch_note(&b);
 	ret = shadow_restore_batch(&b);
@@ -1815,7 +1922,7 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 		 * exchange it still; see vmemmap_shadow_optimize_folios().
 		 */
 		if (!first)
-			vmemmap_shadow_wait_readers();
+			shadow_wait_readers();
 		first = first ?: b.folio[0];
 
 		shadow_batch_note(&b);

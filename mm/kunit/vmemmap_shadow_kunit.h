@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the KUnit suites of the shadow vmemmap have in common. */
+#ifndef _MM_KUNIT_VMEMMAP_SHADOW_KUNIT_H
+#define _MM_KUNIT_VMEMMAP_SHADOW_KUNIT_H
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+
+#include "../../arch/arm64/mm/vmemmap_shadow.h"
+
+#define PAGES_PER_ENTRY	(PAGE_SIZE / sizeof(struct page))
+/* struct pages that belong to the folio itself. */
+#define HEAD_PAGES	(sizeof(struct folio) / sizeof(struct page))
+/* Entries of a window. */
+#define WINDOW		(SZ_2M / PAGE_SIZE)
+
+/* A folio as HugeTLB hands it over: typed, frozen, in nobody else's hands. */
+struct folio *huge_folio(struct kunit *test, unsigned long size);
+/* Give it back, and see that the page allocator finds nothing wrong with it. */
+void put_huge_folio(struct kunit *test, struct folio *folio);
+/* All entries OWNED, no page mapped twice, all that follow the head plain. */
+void expect_restored(struct kunit *test, struct folio *folio);
+/* All entries SHARED, and everybody finds the head. */
+void expect_optimized(struct kunit *test, struct folio *folio);
+
+static inline unsigned int nr_tails(const struct folio *folio)
+{
+	return folio_nr_pages(folio) / PAGES_PER_ENTRY - 1;
+}
+
+#endif

@@ -1,0 +1,883 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the shadow vmemmap that look after every single store.
+ *
+ * The observer stands behind the operations through which an update goes. It
+ * holds, for each entry, all translations that any CPU might still have cached:
+ * every value that the entry had since the last TLBI of it completed. After
+ * each store, to an entry or to a page, and each sync it asserts that
+ *
+ *  - no translation is invalid;
+ *  - no two have different output addresses, unless both are read-only and the
+ *    bytes at both are equal;
+ *  - no writable one leads to a page other than the one that the entry maps;
+ *  - no page is freed that one leads to;
+ *  - the head entry is as it was;
+ *  - no more entries are read-only than make a window;
+ *  - from each struct page everybody finds the head, and gets no reference.
+ */
+#include <linux/completion.h>
+#include <linux/hrtimer.h>
+#include <linux/kthread.h>
+#include <linux/pgtable.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include <asm/tlbflush.h>
+
+#include "vmemmap_shadow_kunit.h"
+
+#define MAX_CACHED	6
+
+/* One entry: what may be cached of it, the present value last. */
+struct watched {
+	struct folio *folio;
+	unsigned long addr;
+	pte_t *ptep;
+	pte_t cached[MAX_CACHED];
+	unsigned int nr;
+	bool tlbi_issued;
+};
+
+enum inject { INJECT_NOTHING, INJECT_BEFORE, INJECT_AFTER };
+
+static struct observer {
+	struct kunit *test;
+	struct xarray entries;		/* struct watched, by entry */
+	struct xarray pages;		/* the one that leads to a page, by pfn */
+	const char *failure;		/* the first one */
+	unsigned int failures;
+	unsigned int read_only, most_read_only;
+	unsigned int stores, rounds, tlbis, singles, waits, allocs, freed;
+	unsigned int fail_alloc_at;	/* count from 0; UINT_MAX: never fail */
+	bool all_readers;		/* look at every struct page */
+
+	/* A stray store, at one of the operations. */
+	enum inject inject;
+	unsigned int inject_at, nr_ops;
+	bool injecting, strayed;
+	struct page *target;
+} obs;
+
+/* Call an operation itself, instead of what replaces it in this thread. */
+#define REAL(call)							\
+({									\
+	struct kunit *__test = current->kunit_test;			\
+	typeof(call) __ret;						\
+									\
+	current->kunit_test = NULL;					\
+	__ret = (call);							\
+	current->kunit_test = __test;					\
+	__ret;								\
+})
+
+#define REAL_VOID(call)		((void)REAL(((call), 0)))
+
+static void obs_fail(const char *what)
+{
+	if (!obs.failure)
+		obs.failure = what;
+	obs.failures++;
+}
+
+static unsigned long entry_key(const pte_t *ptep)
+{
+	return (unsigned long)ptep / sizeof(*ptep);
+}
+
+static struct watched *watched_of(const pte_t *ptep)
+{
+	return xa_load(&obs.entries, entry_key(ptep));
+}
+
+static bool same_bytes(pte_t a, pte_t b)
+{
+	return !memcmp(page_to_virt(pte_page(a)), page_to_virt(pte_page(b)),
+		       PAGE_SIZE);
+}
+
+static void check_entry(const struct watched *w)
+{
+	const pte_t now = w->cached[w->nr - 1];
+	unsigned int i, j;
+
+	if (w->addr == (unsigned long)w->folio && w->nr != 1)
+		obs_fail("the head entry was stepped");
+	for (i = 0; i < w->nr; i++) {
+		const pte_t a = w->cached[i];
+
+		if (!pte_valid(a))
+			obs_fail("an entry was invalid");
+		if (pte_write(a) && pte_pfn(a) != pte_pfn(now))
+			obs_fail("a writable translation leads to another page than the entry");
+		for (j = 0; j < i; j++) {
+			const pte_t b = w->cached[j];
+
+			if (pte_pfn(a) == pte_pfn(b))
+				continue;
+			if (pte_write(a) || pte_write(b))
+				obs_fail("two output addresses, one of them writable");
+			else if (!obs.strayed && !same_bytes(a, b))
+				obs_fail("two output addresses with different bytes");
+		}
+	}
+}
+
+/* Whoever holds this struct page must find the head, and get no reference. */
+static void check_reader(struct page *page, struct folio *folio)
+{
+	const bool is_head = page == &folio->page;
+
+	if (compound_head(page) != &folio->page || page_folio(page) != folio ||
+	    PageTail(page) == is_head || PageHead(page) != is_head ||
+	    !PageCompound(page) || !folio_test_hugetlb(page_folio(page)))
+		obs_fail("a reader does not find the head");
+	if (page_count(page) || get_page_unless_zero(page) ||
+	    folio_try_get((struct folio *)page))
+		obs_fail("a reference of a frozen folio's page");
+}
+
+/* Every struct page of an entry, or those at its start and its end. */
+static void check_readers(const struct watched *w)
+{
+	struct page *page = (struct page *)w->addr;
+	unsigned int i;
+
+	for (i = 0; i < PAGES_PER_ENTRY; i++) {
+		if (obs.all_readers || i <= HEAD_PAGES || i + 1 == PAGES_PER_ENTRY)
+			check_reader(page + i, w->folio);
+	}
+}
+
+static void check_all(bool readers)
+{
+	struct watched *w;
+	unsigned long key;
+
+	xa_for_each(&obs.entries, key, w) {
+		check_entry(w);
+		if (readers)
+			check_readers(w);
+	}
+}
+
+/* Set a flag in a tail that the entry maps, as anybody could. */
+static void inject_store(struct watched *w)
+{
+	if (!w || w->addr == (unsigned long)w->folio)
+		w = watched_of(vmemmap_shadow_ptep((unsigned long)w->folio +
+						   PAGE_SIZE));
+	obs.injecting = true;
+	obs.strayed = true;
+	obs.target = (struct page *)w->addr + HEAD_PAGES;
+	set_bit(PG_owner_priv_1, &obs.target->flags);
+	obs.injecting = false;
+}
+
+static void maybe_inject(enum inject when, struct watched *w)
+{
+	if (obs.injecting || obs.inject != when || !w)
+		return;
+	if (obs.nr_ops == obs.inject_at)
+		inject_store(w);
+}
+
+/* The entry through which some CPU might see this page. */
+static struct watched *watched_with(unsigned long pfn)
+{
+	return xa_load(&obs.pages, pfn);
+}
+
+/* The head's page stays the head entry's, however many lead to it. */
+static void add_cached(struct watched *w, pte_t pte)
+{
+	if (w->nr == MAX_CACHED) {
+		obs_fail("an entry was stepped too often without a TLBI");
+		return;
+	}
+	w->cached[w->nr++] = pte;
+	if (!watched_with(pte_pfn(pte)))
+		xa_store(&obs.pages, pte_pfn(pte), w, GFP_ATOMIC);
+}
+
+/* No CPU has anything cached any more. */
+static void drop_cached(struct watched *w)
+{
+	const pte_t now = w->cached[w->nr - 1];
+	unsigned int i;
+
+	for (i = 0; i + 1 < w->nr; i++) {
+		if (pte_pfn(w->cached[i]) != pte_pfn(now) &&
+		    watched_with(pte_pfn(w->cached[i])) == w)
+			xa_erase(&obs.pages, pte_pfn(w->cached[i]));
+	}
+	w->cached[0] = now;
+	w->nr = 1;
+	w->tlbi_issued = false;
+}
+
+static bool obs_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
+{
+	struct watched *w = watched_of(ptep);
+	bool done;
+
+	maybe_inject(INJECT_BEFORE, w);
+	done = REAL(vmemmap_shadow_cmpxchg(ptep, old, new));
+	if (done && w) {
+		obs.stores++;
+		add_cached(w, new);
+		obs.read_only += !pte_write(new) - !pte_write(old);
+		obs.most_read_only = max(obs.most_read_only, obs.read_only);
+		check_entry(w);
+		check_readers(w);
+	}
+	maybe_inject(INJECT_AFTER, w);
+	obs.nr_ops += !obs.injecting;
+
+	return done;
+}
+
+static bool obs_store(unsigned long *word, unsigned long old, unsigned long new)
+{
+	struct watched *w = watched_with(page_to_pfn(virt_to_page(word)));
+	bool done;
+
+	maybe_inject(INJECT_BEFORE, w);
+	done = REAL(vmemmap_shadow_store(word, old, new));
+	obs.stores += done;
+	if (w) {
+		check_entry(w);
+		check_readers(w);
+	}
+	maybe_inject(INJECT_AFTER, w);
+	obs.nr_ops += !obs.injecting;
+
+	return done;
+}
+
+static void obs_copy(void *to, const void *from, const void *was, size_t size)
+{
+	if (watched_with(page_to_pfn(virt_to_page(to))))
+		obs_fail("a page that an entry maps is overwritten");
+	REAL_VOID(vmemmap_shadow_copy(to, from, was, size));
+}
+
+static void obs_tlbi(unsigned long start, unsigned long nr)
+{
+	unsigned long addr;
+
+	REAL_VOID(vmemmap_shadow_tlbi(start, nr));
+	obs.tlbis++;
+	for (addr = start; addr < start + nr * PAGE_SIZE; addr += PAGE_SIZE) {
+		pte_t *ptep = vmemmap_shadow_ptep(addr);
+		struct watched *w = ptep ? watched_of(ptep) : NULL;
+
+		if (w)
+			w->tlbi_issued = true;
+	}
+}
+
+static void obs_tlbi_sync(void)
+{
+	struct watched *w;
+	unsigned long key;
+
+	REAL_VOID(vmemmap_shadow_tlbi_sync());
+	obs.rounds++;
+	if (obs.most_read_only > WINDOW)
+		obs_fail("a window is longer than its bound");
+	xa_for_each(&obs.entries, key, w) {
+		if (w->tlbi_issued)
+			drop_cached(w);
+	}
+	check_all(obs.all_readers);
+}
+
+static void obs_tlbi_one(unsigned long addr)
+{
+	struct watched *w = watched_of(vmemmap_shadow_ptep(addr));
+
+	REAL_VOID(vmemmap_shadow_tlbi_one(addr));
+	obs.singles++;
+	if (w)
+		drop_cached(w);
+}
+
+static void obs_wait_readers(void)
+{
+	obs.waits++;
+	if (!obs.inject)
+		REAL_VOID(vmemmap_shadow_wait_readers());
+}
+
+static unsigned int obs_alloc_pages(int nid, unsigned int nr, struct page **pages)
+{
+	if (obs.allocs >= obs.fail_alloc_at) {
+		obs.allocs++;
+		return 0;
+	}
+	nr = min(nr, obs.fail_alloc_at - obs.allocs);
+	nr = REAL(vmemmap_shadow_alloc_pages(nid, nr, pages));
+	obs.allocs += nr;
+
+	return nr;
+}
+
+static void obs_free_page(struct page *page)
+{
+	if (watched_with(page_to_pfn(page)))
+		obs_fail("a page is freed that a translation leads to");
+	obs.freed++;
+	REAL_VOID(vmemmap_shadow_free_page(page));
+}
+
+static void watch(struct kunit *test, struct folio *folio)
+{
+	unsigned int n;
+
+	for (n = 0; n <= nr_tails(folio); n++) {
+		struct watched *w = kzalloc(sizeof(*w), GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, w);
+		w->folio = folio;
+		w->addr = (unsigned long)folio + n * PAGE_SIZE;
+		w->ptep = vmemmap_shadow_ptep(w->addr);
+		add_cached(w, __ptep_get(w->ptep));
+		KUNIT_ASSERT_EQ(test, 0, xa_err(xa_store(&obs.entries,
+							 entry_key(w->ptep), w,
+							 GFP_KERNEL)));
+	}
+}
+
+static void unwatch_all(void)
+{
+	struct watched *w;
+	unsigned long key;
+
+	xa_for_each(&obs.entries, key, w)
+		kfree(w);
+	xa_destroy(&obs.entries);
+	xa_destroy(&obs.pages);
+}
+
+static int observer_init(struct kunit *test)
+{
+	memset(&obs, 0, sizeof(obs));
+	obs.test = test;
+	obs.fail_alloc_at = UINT_MAX;
+	xa_init(&obs.entries);
+	xa_init(&obs.pages);
+	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg, obs_cmpxchg);
+	kunit_activate_static_stub(test, vmemmap_shadow_store, obs_store);
+	kunit_activate_static_stub(test, vmemmap_shadow_copy, obs_copy);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi, obs_tlbi);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_sync, obs_tlbi_sync);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_one, obs_tlbi_one);
+	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
+				   obs_wait_readers);
+	kunit_activate_static_stub(test, vmemmap_shadow_alloc_pages,
+				   obs_alloc_pages);
+	kunit_activate_static_stub(test, vmemmap_shadow_free_page, obs_free_page);
+	/* What CONFIG_VMEMMAP_SHADOW_DEBUG finds is a failure here, no more. */
+	kunit_activate_static_stub(test, vmemmap_shadow_violation, obs_fail);
+
+	return 0;
+}
+
+static void observer_exit(struct kunit *test)
+{
+	unwatch_all();
+}
+
+static void expect_nothing_seen(struct kunit *test)
+{
+	KUNIT_EXPECT_STREQ_MSG(test, obs.failure ?: "nothing", "nothing",
+			       "%u times", obs.failures);
+	KUNIT_EXPECT_EQ(test, obs.read_only, 0);
+}
+
+/* What has been counted since the last time. */
+static void expect_counts(struct kunit *test, unsigned int rounds,
+			  unsigned int waits, unsigned int allocs,
+			  unsigned int freed)
+{
+	KUNIT_EXPECT_EQ(test, obs.rounds, rounds);
+	KUNIT_EXPECT_EQ(test, obs.singles, 0);
+	KUNIT_EXPECT_EQ(test, obs.waits, waits);
+	KUNIT_EXPECT_EQ(test, obs.allocs, allocs);
+	KUNIT_EXPECT_EQ(test, obs.freed, freed);
+	obs.rounds = 0;
+	obs.waits = 0;
+	obs.allocs = 0;
+	obs.freed = 0;
+}
+
+struct size_param {
+	const char *name;
+	unsigned long size;
+};
+
+/* What huge pages this granule has, as far as they fit into a test guest. */
+static const struct size_param sizes[] = {
+	{ "CONT_PTE_SIZE", CONT_PTE_SIZE },
+	{ "PMD_SIZE", PMD_SIZE },
+	{ "CONT_PMD_SIZE", CONT_PMD_SIZE },
+	{ "1 GiB", SZ_1G },
+};
+
+static void size_desc(const struct size_param *p, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s (%lu KiB)", p->name,
+		 p->size / SZ_1K);
+}
+
+KUNIT_ARRAY_PARAM(size, sizes, size_desc);
+
+static void one_folio_there_and_back(struct kunit *test)
+{
+	const struct size_param *p = test->param_value;
+	const long steps = vmemmap_shadow_counter("entries stepped");
+	unsigned int tails, windows;
+	struct folio *folio;
+
+	if (p->size > SZ_1G)
+		kunit_skip(test, "%lu MiB do not fit into a test guest",
+			   p->size / SZ_1M);
+	folio = huge_folio(test, p->size);
+	if (p->size / PAGE_SIZE * sizeof(struct page) <= PAGE_SIZE) {
+		/* All of its vmemmap is one page: there is nothing to give back. */
+		vmemmap_shadow_optimize_folio(folio);
+		KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+		expect_counts(test, 0, 0, 0, 0);
+		put_huge_folio(test, folio);
+		return;
+	}
+
+	tails = nr_tails(folio);
+	windows = DIV_ROUND_UP(tails, WINDOW);
+	watch(test, folio);
+	obs.all_readers = tails < WINDOW / 8;
+
+	vmemmap_shadow_optimize_folio(folio);
+	expect_nothing_seen(test);
+	expect_counts(test, 3 * windows, 1, 0, tails);
+	KUNIT_EXPECT_EQ(test, 3L * tails,
+			vmemmap_shadow_counter("entries stepped") - steps);
+	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	expect_nothing_seen(test);
+	expect_counts(test, 3 * windows, 1, tails, 0);
+	KUNIT_EXPECT_EQ(test, 6L * tails,
+			vmemmap_shadow_counter("entries stepped") - steps);
+	expect_restored(test, folio);
+	kunit_info(test, "%u tail entries, %u windows, %u stores watched", tails,
+		   windows, obs.stores);
+	unwatch_all();
+	put_huge_folio(test, folio);
+}
+
+static void list_of_several_windows_there_and_back(struct kunit *test)
+{
+	const unsigned long size = PMD_SIZE;
+	const unsigned int per_folio = size / PAGE_SIZE / PAGES_PER_ENTRY - 1;
+	const unsigned int per_window = min(64UL, WINDOW / per_folio);
+	const unsigned int nr = 2 * per_window + 1;
+	const unsigned int windows = DIV_ROUND_UP(nr, per_window);
+	struct folio *folio, *next;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (i * size > SZ_2G)
+			break;
+		folio = huge_folio(test, size);
+		watch(test, folio);
+		list_add(&folio->lru, &folios);
+	}
+	if (i < nr) {
+		list_for_each_entry_safe(folio, next, &folios, lru)
+			put_huge_folio(test, folio);
+		kunit_skip(test, "%u folios of %lu MiB do not fit into a test guest",
+			   nr, size / SZ_1M);
+	}
+
+	vmemmap_shadow_optimize_folios(&folios);
+	expect_nothing_seen(test);
+	/* At least; folios of another node or order would make more. */
+	expect_counts(test, 3 * windows, 1, 0, nr * per_folio);
+
+	KUNIT_EXPECT_EQ(test, nr, vmemmap_shadow_restore_folios(&folios, &restored));
+	expect_nothing_seen(test);
+	expect_counts(test, 3 * windows, 1, nr * per_folio, 0);
+	kunit_info(test, "%u folios, %u windows, %u stores watched, %u entries read-only at most",
+		   nr, windows, obs.stores, obs.most_read_only);
+	unwatch_all();
+	list_for_each_entry_safe(folio, next, &restored, lru) {
+		list_del(&folio->lru);
+		expect_restored(test, folio);
+		put_huge_folio(test, folio);
+	}
+}
+
+static void each_allocation_fails_in_turn(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	unsigned int n;
+
+	watch(test, folio);
+	vmemmap_shadow_optimize_folio(folio);
+	for (n = 0; n < nr_tails(folio); n++) {
+		obs.allocs = 0;
+		obs.fail_alloc_at = n;
+		obs.stores = 0;
+		KUNIT_EXPECT_EQ(test, -ENOMEM, vmemmap_shadow_restore_folio(folio));
+		KUNIT_EXPECT_EQ(test, obs.allocs, n + 1);
+		KUNIT_EXPECT_EQ(test, obs.stores, 0);
+		KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	}
+	obs.fail_alloc_at = UINT_MAX;
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	expect_nothing_seen(test);
+	unwatch_all();
+	put_huge_folio(test, folio);
+}
+
+static void wipe(struct folio *folio)
+{
+	unsigned long i;
+
+	for (i = HEAD_PAGES; i < folio_nr_pages(folio); i++)
+		clear_bit(PG_owner_priv_1, &folio_page(folio, i)->flags);
+}
+
+struct inject_param {
+	const char *name;
+	enum inject when;
+	bool restore;
+};
+
+static const struct inject_param injections[] = {
+	{ "before each store of optimize", INJECT_BEFORE, false },
+	{ "after each store of optimize", INJECT_AFTER, false },
+	{ "before each store of restore", INJECT_BEFORE, true },
+	{ "after each store of restore", INJECT_AFTER, true },
+};
+
+static void inject_desc(const struct inject_param *p, char *desc)
+{
+	strscpy(desc, p->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(inject, injections, inject_desc);
+
+/*
+ * A stray store at each of the operations in turn, before and after it: it must
+ * be there afterwards, and the folio whole.
+ */
+static void stray_store_at_each_store_is_kept(struct kunit *test)
+{
+	const struct inject_param *p = test->param_value;
+	const long recoveries = vmemmap_shadow_counter("write recoveries");
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	unsigned int at, lost = 0, undone = 0, failed = 0;
+
+	watch(test, folio);
+	for (at = 0; ; at++) {
+		int ret = 0;
+
+		obs.target = NULL;
+		obs.strayed = false;
+		obs.nr_ops = 0;
+		obs.inject_at = at;
+		obs.inject = p->restore ? INJECT_NOTHING : p->when;
+		vmemmap_shadow_optimize_folio(folio);
+		undone += !folio_test_hugetlb_vmemmap_optimized(folio);
+		lost += obs.target && !test_bit(PG_owner_priv_1, &obs.target->flags);
+
+		obs.nr_ops = 0;
+		obs.inject = p->restore ? p->when : INJECT_NOTHING;
+		if (folio_test_hugetlb_vmemmap_optimized(folio))
+			ret = vmemmap_shadow_restore_folio(folio);
+		failed += !!ret;
+		lost += obs.target && !test_bit(PG_owner_priv_1, &obs.target->flags);
+
+		wipe(folio);
+		if (!obs.target || ret || obs.failures)
+			break;
+	}
+	expect_nothing_seen(test);
+	KUNIT_EXPECT_EQ(test, failed, 0);
+	KUNIT_EXPECT_EQ(test, lost, 0);
+	KUNIT_EXPECT_GT(test, at, 3 * nr_tails(folio));
+	KUNIT_EXPECT_GT(test, vmemmap_shadow_counter("write recoveries"), recoveries);
+	if (!p->restore)
+		KUNIT_EXPECT_GT(test, undone, 0);
+	expect_restored(test, folio);
+	kunit_info(test, "%u stores, one stray at each, %ld recoveries, %u roll-backs",
+		   at, vmemmap_shadow_counter("write recoveries") - recoveries,
+		   undone);
+	unwatch_all();
+	put_huge_folio(test, folio);
+}
+
+/* ------------------------------------------------------------------------ */
+/* At the same time							    */
+
+struct crowd_param {
+	unsigned int folios;
+	bool hardirq;
+};
+
+static const struct crowd_param crowds[] = {
+	{ 1, false }, { 1, true }, { 8, false }, { 80, false }, { 80, true },
+};
+
+static void crowd_desc(const struct crowd_param *p, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u folios, readers in %s",
+		 p->folios, p->hardirq ? "hardirq" : "threads");
+}
+
+KUNIT_ARRAY_PARAM(crowd, crowds, crowd_desc);
+
+#define MAX_READERS	4
+#define MAX_FOLIOS	80
+#define CROWD_NS	100000
+
+struct reader {
+	struct crowd *crowd;
+	struct task_struct *task;
+	struct hrtimer timer;
+	unsigned long attempts, wrong;
+	unsigned int folio, page;
+};
+
+static struct crowd {
+	struct folio *folio[MAX_FOLIOS];
+	unsigned int nr;
+	bool stop;
+	struct reader reader[MAX_READERS];
+} crowd;
+
+/* Look at some struct pages, and ask each for a reference. */
+static void crowd_look(struct reader *r, unsigned int n)
+{
+	struct crowd *c = r->crowd;
+
+	while (n--) {
+		struct folio *folio = c->folio[r->folio];
+		struct page *page = folio_page(folio, r->page);
+
+		rcu_read_lock();
+		if (page_folio(page) != folio || PageTail(page) != !!r->page ||
+		    !PageCompound(page) || PageHead(page) != !r->page)
+			r->wrong++;
+		if (get_page_unless_zero(page))
+			r->wrong++;
+		rcu_read_unlock();
+		r->attempts++;
+
+		/* First struct pages of an entry, mostly: those become fake heads. */
+		r->page += r->attempts % 4 ? PAGES_PER_ENTRY : PAGES_PER_ENTRY + 1;
+		if (r->page >= folio_nr_pages(folio)) {
+			r->page %= PAGES_PER_ENTRY;
+			r->folio = (r->folio + 1) % c->nr;
+		}
+	}
+}
+
+static int crowd_thread(void *data)
+{
+	struct reader *r = data;
+
+	while (!kthread_should_stop()) {
+		crowd_look(r, 512);
+		cond_resched();
+	}
+
+	return 0;
+}
+
+static enum hrtimer_restart crowd_timer(struct hrtimer *timer)
+{
+	struct reader *r = container_of(timer, struct reader, timer);
+
+	crowd_look(r, 64);
+	hrtimer_forward_now(timer, ns_to_ktime(CROWD_NS));
+
+	return READ_ONCE(r->crowd->stop) ? HRTIMER_NORESTART : HRTIMER_RESTART;
+}
+
+static int crowd_timer_start(void *data)
+{
+	struct reader *r = data;
+
+	hrtimer_init(&r->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	r->timer.function = crowd_timer;
+	hrtimer_start(&r->timer, ns_to_ktime(CROWD_NS), HRTIMER_MODE_REL_PINNED_HARD);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	hrtimer_cancel(&r->timer);
+
+	return 0;
+}
+
+#define CROWD_LOOPS	40
+
+/* The operations are not watched here: nothing comes between them. */
+static void readers_meanwhile_always_find_the_head(struct kunit *test)
+{
+	const struct crowd_param *p = test->param_value;
+	unsigned int i, loops, cpu, nr = 0, bad = 0;
+	struct crowd *c = &crowd;
+	unsigned long attempts = 0, wrong = 0;
+	struct folio *folio, *next;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	if (p->folios * PMD_SIZE > SZ_1G)
+		kunit_skip(test, "%u folios of %lu MiB do not fit into a test guest",
+			   p->folios, PMD_SIZE / SZ_1M);
+	memset(c, 0, sizeof(*c));
+	for (c->nr = 0; c->nr < p->folios; c->nr++) {
+		c->folio[c->nr] = huge_folio(test, PMD_SIZE);
+		list_add(&c->folio[c->nr]->lru, &folios);
+	}
+
+	for_each_online_cpu(cpu) {
+		struct reader *r = &c->reader[nr];
+
+		if (nr == MAX_READERS)
+			break;
+		r->crowd = c;
+		r->page = nr;
+		r->task = kthread_create_on_cpu(p->hardirq ? crowd_timer_start :
+						crowd_thread, r, cpu,
+						"shadow_reader/%u");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(r->task));
+		wake_up_process(r->task);
+		nr++;
+	}
+
+	for (loops = 0; loops < CROWD_LOOPS; loops++) {
+		vmemmap_shadow_optimize_folios(&folios);
+		list_for_each_entry(folio, &folios, lru)
+			bad += !folio_test_hugetlb_vmemmap_optimized(folio);
+		bad += vmemmap_shadow_restore_folios(&folios, &restored) != c->nr;
+		list_splice_init(&restored, &folios);
+	}
+
+	WRITE_ONCE(c->stop, true);
+	for (i = 0; i < nr; i++) {
+		kthread_stop(c->reader[i].task);
+		attempts += c->reader[i].attempts;
+		wrong += c->reader[i].wrong;
+		KUNIT_EXPECT_GT(test, c->reader[i].attempts, 0);
+	}
+	KUNIT_EXPECT_EQ(test, bad, 0);
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	kunit_info(test, "%u CPUs, %u folios, %u loops, %lu attempts", nr, c->nr,
+		   loops, attempts);
+	list_for_each_entry_safe(folio, next, &folios, lru) {
+		list_del(&folio->lru);
+		expect_restored(test, folio);
+		put_huge_folio(test, folio);
+	}
+}
+
+static struct held {
+	struct folio *folio;
+	struct completion inside;
+	struct completion leave;
+	unsigned int stepped;
+} held;
+
+/* Is any entry of the folio not OWNED? */
+static bool any_stepped(struct folio *folio)
+{
+	unsigned int n;
+
+	for (n = 1; n <= nr_tails(folio); n++) {
+		pte_t *ptep = vmemmap_shadow_ptep((unsigned long)folio +
+						  n * PAGE_SIZE);
+
+		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) !=
+		    VMEMMAP_SHADOW_OWNED)
+			return true;
+	}
+
+	return false;
+}
+
+static int held_reader(void *data)
+{
+	struct held *h = data;
+	const u64 end = ktime_get_ns() + 50 * NSEC_PER_MSEC;
+
+	rcu_read_lock();
+	complete(&h->inside);
+	/* Time enough for whoever does not wait. */
+	while (ktime_get_ns() < end)
+		h->stepped += any_stepped(h->folio);
+	rcu_read_unlock();
+	complete(&h->leave);
+
+	return 0;
+}
+
+static void reader_in_rcu_section_keeps_optimize_from_sealing(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct task_struct *task;
+	struct held *h = &held;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	memset(h, 0, sizeof(*h));
+	h->folio = folio;
+	init_completion(&h->inside);
+	init_completion(&h->leave);
+	watch(test, folio);
+	task = kthread_run(held_reader, h, "shadow_held");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	wait_for_completion(&h->inside);
+
+	vmemmap_shadow_optimize_folio(folio);
+	KUNIT_EXPECT_TRUE(test, completion_done(&h->leave));
+	wait_for_completion(&h->leave);
+	KUNIT_EXPECT_EQ(test, h->stepped, 0);
+	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	expect_nothing_seen(test);
+	unwatch_all();
+	put_huge_folio(test, folio);
+}
+
+static struct kunit_case observer_cases[] = {
+	KUNIT_CASE_PARAM(one_folio_there_and_back, size_gen_params),
+	KUNIT_CASE(list_of_several_windows_there_and_back),
+	KUNIT_CASE(each_allocation_fails_in_turn),
+	KUNIT_CASE_PARAM(stray_store_at_each_store_is_kept, inject_gen_params),
+	KUNIT_CASE_PARAM(readers_meanwhile_always_find_the_head,
+			 crowd_gen_params),
+	KUNIT_CASE(reader_in_rcu_section_keeps_optimize_from_sealing),
+	{}
+};
+
+static struct kunit_suite observer_suite = {
+	.name = "vmemmap_shadow_observer",
+	.init = observer_init,
+	.exit = observer_exit,
+	.test_cases = observer_cases,
+};
+
+kunit_test_suite(observer_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the shadow vmemmap, store by store");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# make mutants: break vmemmap_shadow.c in one place after the other; each time the
+# case that tests/mutants/manifest names must fail, with the message it names.
+# MUTANTS="NAME..." runs only those.
+#
+# A mutant is a small patch. It is killed, or it survives, or it is void: it does
+# not apply or build, or something else fails. Survived and void are failures.
+. "$(dirname "$0")/lib.sh"
+
+GRANULE=${GRANULE:-4k} MUTANTS=${MUTANTS:-}
+one_of GRANULE "$GRANULE" 4k 16k 64k
+granule_symbol=CONFIG_ARM64_${GRANULE^^}_PAGES=y
+manifest=$top/tests/mutants/manifest
+
+# field NAME N: a field of a mutant's line.
+field()
+{
+	awk -F ' *[|] *' -v name="$1" -v n="$2" '$1 == name { print $n }' "$manifest"
+}
+
+mapfile -t all < <(awk -F ' *[|] *' '!/^#/ && NF == 3 { print $1 }' "$manifest")
+for p in "$top"/tests/mutants/*.patch; do
+	printf '%s\n' "${all[@]}" | grep -qxF "$(basename "$p" .patch)" ||
+		die $E_USAGE "$(rel "$p") is not in $(rel "$manifest")"
+done
+names=("${all[@]}")
+[ -z "$MUTANTS" ] || read -ra names <<<"$MUTANTS"
+for m in "${names[@]}"; do
+	if ! [ -f "$top/tests/mutants/$m.patch" ] || [ -z "$(field "$m" 2)" ]; then
+		die $E_USAGE "There is no mutant called $m in $(rel "$manifest")"
+	fi
+done
+
+began=$SECONDS
+lock
+deps kernel qemu kunit
+source_get
+tree_update
+say "# make mutants: $src_name, $GRANULE pages, ${#names[@]} of ${#all[@]} mutants"
+
+obj=$build/O/$src_key/kunit-$GRANULE
+mkdir -p "$obj" "$build/log"
+kmake_args arm64 "$obj"
+qemu_args arm64 2 4096
+conf=("--kunitconfig=$tree/mm/kunit" "--kconfig_add=$granule_symbol" "--jobs=$(nproc)")
+for a in "${kmake[@]:1}"; do
+	case $a in
+	CROSS_COMPILE=?*) conf+=("--cross_compile=${a#*=}") ;;
+	CC=* | HOSTCC=* | KBUILD_* | LOCALVERSION=*) conf+=("--make_options=$a") ;;
+	esac
+done
+export PYTHONDONTWRITEBYTECODE=1
+
+# mutant NAME: print killed, survived or void, and why.
+mutant()
+{
+	local m=$1 glob want log=$build/log/mutant-$1.log f
+
+	glob=$(field "$m" 2)
+	want=$(field "$m" 3)
+	tree_update
+	# A copy: the trees share the files that are not ours.
+	for f in $(patch_files "$top/tests/mutants/$m.patch"); do
+		tree_put "$tree/$f" "$tree/$f.mutant"
+		mv -f "$tree/$f.mutant" "$tree/$f"
+	done
+	if ! patch -d "$tree" -p1 --fuzz=0 --force --no-backup-if-mismatch -r - \
+	     -i "$top/tests/mutants/$m.patch" >"$log" 2>&1; then
+		echo "void: the patch does not apply"
+		return
+	fi
+	rm -f "$obj/.hvo-built" "$obj/test.log"
+	(cd "$tree" && python3 tools/testing/kunit/kunit.py run --arch=arm64 \
+		"--build_dir=$obj" --timeout=200 "--qemu_args=${qemu[*]:1}" \
+		--kernel_args=hugetlb_free_vmemmap=on "${conf[@]}" "$glob") \
+		>"$log" 2>&1 </dev/null || true
+	if [ ! -f "$obj/test.log" ]; then
+		echo "void: it does not build"
+	elif ! grep -qaE "^ *not ok .*${glob##*.}" "$obj/test.log"; then
+		if grep -qaE "^ *ok .*${glob##*.}" "$obj/test.log"; then
+			echo survived
+		elif grep -qaE "$want" "$obj/test.log"; then
+			# The machine did not live to report the case.
+			echo killed
+		else
+			echo "void: the case did not finish, without '$want'"
+		fi
+	elif grep -qaE "$want" "$obj/test.log"; then
+		echo killed
+	else
+		echo "void: the case fails, but not with '$want'"
+	fi
+}
+
+passed=0 failed=0
+for m in "${names[@]}"; do
+	start=$SECONDS
+	ticker_start "mutant $m" true
+	verdict=$(mutant "$m")
+	ticker_stop
+	[ ! -f "$obj/test.log" ] || cp "$obj/test.log" "$out/mutant-$m.ktap"
+	if [ "$verdict" = killed ]; then
+		passed=$((passed + 1))
+		say "ok - mutant $m: killed by $(field "$m" 2) ($((SECONDS - start)) s)"
+	else
+		failed=$((failed + 1))
+		say "not ok - mutant $m: $verdict ($((SECONDS - start)) s, log: .build/log/mutant-$m.log)"
+	fi
+done
+tree_update
+rm -f "$obj/.hvo-built"
+printf '%s %s 0\n' "$passed" "$failed" >"$build/mutants.count"
+say "# mutants: $passed killed, $failed survived or void ($((SECONDS - began)) s); consoles: out/mutant-*.ktap"
+[ $((passed + failed)) -gt 0 ] || exit $E_NOTEST
+[ "$failed" -eq 0 ] || exit $E_FAIL
+[ -n "$MUTANTS" ] || record mutants $((SECONDS - began))
