@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Thin: each target is a script of the same name in scripts/.
-export GRANULE CPUS MEM HVO KSRC V
+export GRANULE CPUS MEM HVO KSRC V MUTANTS
 
-targets := series lint writers run kunit boot x86 objdiff check
+targets := series writers lint run kunit mutants boot x86 objdiff check
 
 help:
 	@scripts/help.sh

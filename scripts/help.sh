@@ -13,6 +13,7 @@ rows=(
 	"lint 30 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
 	"kunit 11 300 the KUnit suite on arm64 under QEMU"
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
+	"mutants 900 1200 break vmemmap_shadow.c 26 times, KUnit has to notice each"
 	"boot 150 600 the guest test cases, KTAP in out/boot.ktap"
 	"check 220 1000 lint, kunit and boot for 4k"
 )
@@ -28,6 +29,6 @@ done
 cat <<'TEXT'
 
 GRANULE=4k|16k|64k CPUS=2 MEM=4G HVO=on|off	for make run; GRANULE for kunit and boot too
-BOOT=NAME	only that file of tests/boot/	KSRC=DIR	a kernel tree instead of Debian's
+BOOT=NAME	only that file of tests/boot/	MUTANTS="NAME..."	only these	KSRC=DIR	a kernel tree instead of Debian's
 V=1		show the exact commands
 TEXT

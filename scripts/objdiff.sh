@@ -24,8 +24,8 @@ log=$build/log/objdiff.log
 mapfile -t patches < <(series_patches "$dir" | sed "s|^|$dir/|")
 mapfile -t touched < <(patch_files "${patches[@]}" | grep '\.[chS]$' || true)
 
-# objects_for ARCH: the objects of the touched files that ARCH builds, and one
-# user of each touched header.
+# objects_for ARCH: the objects of the touched files that ARCH builds, and users
+# of each touched header.
 objects_for()
 {
 	local f
@@ -34,6 +34,11 @@ objects_for()
 		case $f in
 		arch/*)
 			[[ $f == arch/$1/*.[cS] ]] && echo "${f%.*}.o"
+			;;
+		include/linux/*.h)
+			# All the kernel uses these; some that use them most.
+			printf '%s\n' mm/filemap.o mm/gup.o mm/page_alloc.o mm/rmap.o \
+				mm/compaction.o mm/swap.o
 			;;
 		*.h)
 			(cd "$src" && grep -rlF "\"$(basename "$f")\"" --include='*.c' "$(dirname "$f")") |

@@ -1074,6 +1074,8 @@ static void fault_that_is_no_store_to_a_window_is_not_forgiven(struct kunit *tes
 
 static void reference_of_alias_is_refused(struct kunit *test)
 {
+	const long dropped =
+		vmemmap_shadow_counter("references through an alias, dropped");
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	unsigned long i, got = 0;
 
@@ -1091,6 +1093,9 @@ static void reference_of_alias_is_refused(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, got, 0);
 	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+	/* And the head's count was left alone all the time. */
+	KUNIT_EXPECT_EQ(test, dropped,
+			vmemmap_shadow_counter("references through an alias, dropped"));
 
 	/* The head's own struct page gives one. */
 	KUNIT_EXPECT_TRUE(test, get_page_unless_zero(&folio->page));

@@ -20,7 +20,8 @@
  * an entry is read-only, the contents of its page are prepared through the
  * page's other mapping, its alias in the linear map.
  *
- * See Documentation/mm/vmemmap_shadow.rst for the argument.
+ * See Documentation/mm/vmemmap_shadow.rst for the argument. The letters in
+ * brackets are those of its barrier pairs.
  */
 #define pr_fmt(fmt) "vmemmap_shadow: " fmt
 
@@ -173,7 +174,7 @@ void vmemmap_shadow_violation(const char *what)
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_violation, what);
 
-	pr_err_once("%s\n", what);
+	pr_err_ratelimited("%s\n", what);
 	SHADOW_WARN_ON(true);
 }
 
@@ -261,28 +262,48 @@ static int __init shadow_parse_pagegran(char *arg)
 early_param("vmemmap_pagegran", shadow_parse_pagegran);
 
 #ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
-/* Entries, by their number in the vmemmap, that no TLBI followed yet. */
+/*
+ * Entries, by their number in the vmemmap, that no TLBI has completed of since
+ * they were stepped: stepped only, or with a TLBI issued.
+ */
 static DEFINE_XARRAY(shadow_unsynced);
+
+enum shadow_unsynced_how { SHADOW_STEPPED = 1, SHADOW_TLBI_ISSUED };
 
 static void shadow_debug_stepped(unsigned long addr)
 {
 	/* What cannot be noted cannot be checked. */
-	xa_store(&shadow_unsynced, addr >> PAGE_SHIFT, xa_mk_value(1),
-		 GFP_NOWAIT | __GFP_NOWARN);
+	xa_store(&shadow_unsynced, addr >> PAGE_SHIFT,
+		 xa_mk_value(SHADOW_STEPPED), GFP_NOWAIT | __GFP_NOWARN);
 }
 
-static void shadow_debug_synced(unsigned long start, unsigned long nr)
+static void shadow_debug_issued(unsigned long start, unsigned long nr)
 {
 	XA_STATE(xas, &shadow_unsynced, start >> PAGE_SHIFT);
 	void *entry;
 
 	xas_lock(&xas);
 	xas_for_each(&xas, entry, (start >> PAGE_SHIFT) + nr - 1)
-		xas_store(&xas, NULL);
+		xas_store(&xas, xa_mk_value(SHADOW_TLBI_ISSUED));
+	xas_unlock(&xas);
+}
+
+/* The TLBIs that were issued of these entries have completed. */
+static void shadow_debug_synced(unsigned long start, unsigned long nr)
+{
+	XA_STATE(xas, &shadow_unsynced, start >> PAGE_SHIFT);
+	void *entry;
+
+	xas_lock(&xas);
+	xas_for_each(&xas, entry, (start >> PAGE_SHIFT) + nr - 1) {
+		if (xa_to_value(entry) == SHADOW_TLBI_ISSUED)
+			xas_store(&xas, NULL);
+	}
 	xas_unlock(&xas);
 }
 #else
 static void shadow_debug_stepped(unsigned long addr) { }
+static void shadow_debug_issued(unsigned long start, unsigned long nr) { }
 static void shadow_debug_synced(unsigned long start, unsigned long nr) { }
 #endif
 
@@ -303,7 +324,7 @@ static void shadow_debug_synced(unsigned long start, unsigned long nr) { }
  * @old:	what it has to be
  * @new:	what it becomes
  *
- * Release: whoever translates through the new entry must find in the page what
+ * Release, [B]: whoever translates through the new entry must find in the page what
  * was stored there before this step. It pairs with the translation table walk
  * of every other CPU, whose read of the entry is ordered before the access that
  * needed it (Arm ARM, "Definition of the Arm memory model",
@@ -369,13 +390,14 @@ void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
 
 	__flush_tlb_range_op(vaale1is, start, nr, PAGE_SIZE, 0, 3, false,
 			     lpa2_is_enabled());
-	shadow_debug_synced(start, nr);
+	shadow_debug_issued(start, nr);
 }
 
 /**
  * vmemmap_shadow_tlbi_sync() - wait until every CPU has done its TLBIs
  *
- * And has completed the accesses that it started through what they drop. The
+ * And has completed the accesses that it started through what they drop: the
+ * second half of [G], see shadow_tlbi_round(). The
  * ISB gives this CPU, too, the new entries.
  */
 VISIBLE_IF_KUNIT
@@ -694,7 +716,7 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 			return false;
 
 		/*
-		 * Writable by now: this CPU reported what its TLB held. The
+		 * [K]: writable by now. This CPU reported what its TLB held. The
 		 * architecture allows that even after the TLBI that followed
 		 * the open has completed (known issue AARCH-24989), if nothing
 		 * but a control dependency orders the access behind it.
@@ -711,8 +733,8 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 		}
 
 		/*
-		 * Between any two steps of an entry stands a completed TLBI.
-		 * The updater may not have got to its own yet.
+		 * [J]: between any two steps of an entry stands a completed
+		 * TLBI. The updater may not have got to its own yet.
 		 */
 		vmemmap_shadow_tlbi_one(addr);
 		shadow_count(SHADOW_SINGLE_TLBIS, 1);
@@ -721,7 +743,10 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 					 state == VMEMMAP_SHADOW_SEALED ?
 					 VMEMMAP_SHADOW_OWNED :
 					 VMEMMAP_SHADOW_SHARED, 0)) {
-			/* So that the store does not fault again. */
+			/*
+			 * So that the store does not fault again, and comes
+			 * after the exchange: [D], [J].
+			 */
 			vmemmap_shadow_tlbi_one(addr);
 			shadow_count(SHADOW_SINGLE_TLBIS, 1);
 			shadow_count(SHADOW_WRITE_RECOVERIES, 1);
@@ -733,7 +758,7 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 }
 
 /* ------------------------------------------------------------------------ */
-/* References								    */
+/* References, and memory errors						    */
 
 bool vmemmap_shadow_ref_add_unless(struct page *page, int nr, int u)
 {
@@ -741,9 +766,10 @@ bool vmemmap_shadow_ref_add_unless(struct page *page, int nr, int u)
 
 	/*
 	 * Acquire: the count before the test. An alias shows the head's count,
-	 * and whoever sees that must find in the test that it is an alias. It
-	 * pairs with the release in vmemmap_shadow_step(), by which the alias
-	 * came to be, and orders the translation of the exchange below, too:
+	 * and whoever sees that must find in the test that it is an alias. [C]:
+	 * pairs with the release of page_ref_unfreeze(), by which the head gets
+	 * a count after all rounds, and with [B], by which the alias came to
+	 * be. It orders the translation of the exchange below, too:
 	 * who has seen through a writable entry that the head is not frozen
 	 * any more does not fault on a read-only one that came before it.
 	 */
@@ -757,8 +783,8 @@ bool vmemmap_shadow_ref_add_unless(struct page *page, int nr, int u)
 
 	/*
 	 * Once more, for the page may have turned into an alias in between,
-	 * and then it is the head that got the reference. Fully ordered after
-	 * the exchange. The head cannot be restored while it has it.
+	 * and then it is the head that got the reference. [I]: fully ordered
+	 * after the exchange; pairs with [A] and [B]. The head cannot be restored while it has it.
 	 */
 	folio = page_folio(page);
 	if (likely(&folio->page == page))
@@ -770,6 +796,25 @@ bool vmemmap_shadow_ref_add_unless(struct page *page, int nr, int u)
 	return false;
 }
 EXPORT_SYMBOL_GPL(vmemmap_shadow_ref_add_unless);
+
+int vmemmap_shadow_test_set_hwpoison(struct page *page)
+{
+	int ret = -EAGAIN;
+
+	/*
+	 * The test and the store are one RCU read-side critical section.
+	 * HugeTLB types a folio before the grace period of
+	 * vmemmap_shadow_optimize_folios(), and its tails are looked at after
+	 * that: either they are found poisoned, and the folio is left alone,
+	 * or it is found typed here: [F].
+	 */
+	rcu_read_lock();
+	if (!PageHuge(page))
+		ret = TestSetPageHWPoison(page);
+	rcu_read_unlock();
+
+	return ret;
+}
 
 /* ------------------------------------------------------------------------ */
 /* Contents								    */
@@ -909,8 +954,8 @@ static unsigned long shadow_alias_word(const struct folio *folio,
  * first is that a few fields, which say nothing of a tail, change; their
  * compound_head keeps its value. The first one turns from a plain tail to a
  * fake head, and readers must find the head at either and in between: so
- * PG_head is set before compound_head loses bit 0. Pairs with the loads in
- * _compound_head() and page_fixed_fake_head().
+ * PG_head is set before compound_head loses bit 0. [A]: pairs with the first
+ * smp_rmb() in page_fixed_fake_head().
  *
  * Return: 0 if each word of the page was made equal; -EBUSY if the page holds
  * anything but plain tails, then it is unchanged; -EAGAIN if a stray writer got
@@ -941,11 +986,12 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 		for (w = 0; w < SHADOW_NR_WORDS; w++)
 			old.word[w] = shadow_read_word(own + i, w);
 		/*
-		 * The words before the entry: if it is SEALED still, no store
-		 * had come in between, and one that comes now makes an exchange
-		 * below fail. Pairs with the exchange in
-		 * __vmemmap_shadow_fault(), which is ordered before the store
-		 * that it lets through. Without it such a store could be lost.
+		 * [D]: the words before the entry: if it is SEALED still, no
+		 * store had come in between, and one that comes now makes an
+		 * exchange below fail. Pairs with the exchange in
+		 * __vmemmap_shadow_fault(), which the TLBI behind it orders
+		 * before the store that it lets through. Without it such a
+		 * store could be lost.
 		 */
 		smp_rmb();
 		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) !=
@@ -1000,7 +1046,7 @@ static void shadow_replain(const struct shadow_was *was, struct page *own)
 	/*
 	 * compound_head first: with bit 0 set a reader needs no PG_head, and
 	 * without PG_head it needs bit 0. Fully ordered before the change of
-	 * the flags word below; pairs with the loads in _compound_head() and
+	 * the flags word below. [H]: pairs with the second smp_rmb() in
 	 * page_fixed_fake_head().
 	 */
 	shadow_change_word(own, SHADOW_COMPOUND_HEAD,
@@ -1047,41 +1093,30 @@ static struct page *shadow_take_page(struct list_head *pages)
 	return page;
 }
 
-/**
- * vmemmap_shadow_test_set_hwpoison() - poison a page, unless HugeTLB has it
- * @page:	the page, of which the caller holds no reference
- *
- * The test and the store are one RCU read-side critical section. HugeTLB types
- * a folio before the grace period of vmemmap_shadow_optimize_folios(), and its
- * tails are looked at after that: either they are found poisoned, and the folio
- * is left alone, or it is found typed here.
- */
-int vmemmap_shadow_test_set_hwpoison(struct page *page)
-{
-	int ret = -EAGAIN;
-
-	rcu_read_lock();
-	if (!PageHuge(page))
-		ret = TestSetPageHWPoison(page);
-	rcu_read_unlock();
-
-	return ret;
-}
-
 /* ------------------------------------------------------------------------ */
 /* The rule, checked							    */
 
 #ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
-/* Equal, but for what memory_failure() has done to the head: struct shadow_was. */
+/*
+ * Equal, but for the flags words of the folio's own struct pages: whoever finds
+ * the head without a reference may set one there at any time. And but for what
+ * memory_failure() hangs on to the head. See struct shadow_was.
+ */
 static bool shadow_debug_equal(const struct page *x, const struct page *y)
 {
-	const unsigned long its = __PG_HWPOISON | BIT(PG_locked);
-	const size_t own = SHADOW_HEAD_PAGES * sizeof(*x);
+	unsigned int i, w;
 
-	return !memcmp(x + SHADOW_HEAD_PAGES, y + SHADOW_HEAD_PAGES,
-		       PAGE_SIZE - own) &&
-	       ((READ_ONCE(x->flags) | READ_ONCE(y->flags)) & its ||
-		!memcmp(x, y, own));
+	for (i = 0; i < SHADOW_HEAD_PAGES; i++) {
+		for (w = SHADOW_COMPOUND_HEAD; w < SHADOW_NR_WORDS; w++) {
+			if (shadow_read_word(x + i, w) !=
+			    shadow_read_word(y + i, w) &&
+			    !((READ_ONCE(x->flags) | READ_ONCE(y->flags)) &
+			      __PG_HWPOISON))
+				return false;
+		}
+	}
+
+	return !memcmp(x + i, y + i, PAGE_SIZE - i * sizeof(*x));
 }
 
 static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new)
@@ -1151,7 +1186,7 @@ static bool shadow_debug_may_release(const struct shadow_batch *b)
  * @lo:		first tail entry of the window, in each folio
  * @hi:		tail entry behind the window's last, in each folio
  *
- * The first DSB makes the steps before it visible to every walker before the
+ * [G]: the first DSB makes the steps before it visible to every walker before the
  * TLBIs are issued; without it a CPU could walk and cache the old entry after
  * the TLBI. The second one, in vmemmap_shadow_tlbi_sync(), waits until every
  * CPU has dropped the old translations and completed the accesses it started
@@ -1186,6 +1221,8 @@ static void shadow_tlbi_round(const struct shadow_batch *b,
 		vmemmap_shadow_tlbi(start, nr);
 	}
 	vmemmap_shadow_tlbi_sync();
+	for (i = 0; i < b->nr; i++)
+		shadow_debug_synced(shadow_tail_addr(b->folio[i], lo), hi - lo);
 	shadow_count(SHADOW_TLBI_ROUNDS, 1);
 }
 
@@ -1667,6 +1704,8 @@ static noinline_for_stack void shadow_roll_back(struct folio *folio,
 	shadow_batch_init(&one, was, 1);
 	shadow_batch_add(&one, folio);
 	list_splice_init(pages, &one.pages);
+	/* What a stray writer took back, no round has followed yet. */
+	shadow_tlbi_round(&one, 0, one.nr_tails);
 	if (shadow_restore_batch(&one))
 		pr_warn_once("pfn %#lx: roll-back given up, folio left partly optimized\n",
 			     folio_pfn(folio));
@@ -1757,8 +1796,8 @@ static bool shadow_mark(struct folio *folio)
 	}
 
 	/*
-	 * The key before the first fake head, so that every reader looks out
-	 * for one; the flag, which lies in the head's page, before the head's
+	 * [E]: the key before the first fake head, so that every reader looks
+	 * out for one; the flag, which lies in the head's page, before the head's
 	 * page is copied.
 	 */
 	static_branch_inc(&hugetlb_optimize_vmemmap_key);
@@ -1810,7 +1849,7 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 		goto out;
 
 	/*
-	 * The folios are frozen: who looks at a tail from now on sees a
+	 * [F]: the folios are frozen. Who looks at a tail from now on sees a
 	 * reference count of 0 and does not write. Who saw a tail's count in
 	 * its previous life, before the freeze, may be about to compare and
 	 * exchange it still, and an arm64 CAS needs write permission even if
