@@ -1578,14 +1578,15 @@ static void shadow_batch_init(struct shadow_batch *b, struct shadow_was *was,
 
 /*
  * Room for what the folios of a batch hold, or for those of one folio, which
- * the caller brings, if there is no memory.
+ * the caller brings, if there is no memory: nobody is killed for it.
  */
 static struct shadow_was *shadow_was_alloc(struct shadow_was *one,
 					   unsigned int *max)
 {
 	struct shadow_was *was;
 
-	was = kmalloc_array(SHADOW_BATCH, sizeof(*was), GFP_KERNEL | __GFP_NOWARN);
+	was = kmalloc_array(SHADOW_BATCH, sizeof(*was),
+			    GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	*max = was ? SHADOW_BATCH : 1;
 
 	return was ?: one;
