@@ -44,7 +44,7 @@ busybox_get()
 initrd_build()
 {
 	local arch=$1 debarch=$1 dir=$build/guest/$1 root cc t
-	local -a common=("$top/tests/guest/hvo.c")
+	local -a common=("$top/tests/guest/hvo.c" "$top/tests/guest/case.c")
 	local stamp
 
 	[ "$arch" != x86_64 ] || debarch=amd64
