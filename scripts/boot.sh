@@ -10,6 +10,8 @@
 #	check NAME SPEC			a case for our init (tests/guest/init.c)
 #	twin NAME SPEC REGEX		the same, but it must fail with that message
 #	logs NAME COUNT REGEX		the console must have so many such lines
+#	expects NAME COUNT REGEX	the same of lines that make any other boot bad;
+#					the kernel must end tainted by an oops then
 . "$(dirname "$0")/lib.sh"
 
 GRANULE=${GRANULE:-4k} BOOT=${BOOT:-}
@@ -40,6 +42,13 @@ twin()
 logs()
 {
 	names+=("$1") specs+=("$3") kinds+=(logs) wants+=("$2")
+}
+
+# shellcheck disable=SC2317
+expects()
+{
+	names+=("$1") specs+=("$3") kinds+=(logs) wants+=("$2")
+	expected+=("$2 $3")
 }
 
 # guest_output SPEC: what the case wrote, without the records.
@@ -84,6 +93,7 @@ result_of()
 one_boot()
 {
 	local names=() specs=() kinds=() wants=() d_kernel=guest d_cpus=2 d_mem=4G d_qemu=() d_append=
+	local expected=()
 	local name i rec word args=() rc=0 failed=0 began=$SECONDS mem
 
 	name=$(basename "$1" .sh)

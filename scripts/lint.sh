@@ -282,6 +282,7 @@ fuzz_twin()
 boots_are_judged()
 {
 	local bad=0 good=$'begin 6\nstart a\nok a 1\ntainted 0\nsuccess'
+	local oops='[ 1.0] Unable to handle kernel write to read-only memory' expected=()
 
 	con=$build/judge.console
 	res=$build/judge.results
@@ -309,6 +310,16 @@ boots_are_judged()
 	judged $E_PANIC 124 "[ 1.0] Internal error: Oops" "begin 6"
 	judged $E_TIMEOUT 124 "Booting" "begin 6"
 	judged $E_NOTEST 0 "Booting" $'begin 6\ntainted 0\nsuccess'
+
+	# A boot that has to oops: so often, so, and no other way.
+	expected=("1 write to read-only memory")
+	judged 0 0 "$oops" "${good/tainted 0/tainted 128}"
+	judged $E_PANIC 0 "Booting" "${good/tainted 0/tainted 128}"
+	judged $E_PANIC 0 "$oops"$'\n'"$oops" "${good/tainted 0/tainted 128}"
+	judged $E_PANIC 0 "$oops" "$good"
+	judged $E_PANIC 0 "$oops" "${good/tainted 0/tainted 640}"
+	judged $E_PANIC 0 "$oops"$'\n[ 1.0] BUG: Bad page state in process a' "${good/tainted 0/tainted 128}"
+	judged $E_PANIC 0 "$oops"$'\n[ 1.0] Kernel panic - not syncing: x' "${good/tainted 0/tainted 128}"
 	return $bad
 }
 

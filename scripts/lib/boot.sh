@@ -87,15 +87,28 @@ boot_guest()
 	return $rc
 }
 
+# The oopses that this boot is for, "COUNT REGEX" each: exactly so many such lines
+# are not bad, and the kernel ends tainted by an oops and by nothing else.
+expected=()
+
 # boot_judge QEMU_RC LIMIT: judge $con and $res. A boot is bad until proven good.
 boot_judge()
 {
-	local n
+	local n e not_bad='ommand line: ' tainted=0
 
-	n=$(log_count "$re_panic|$re_fault|$re_bad_page|$re_warning" "$con")
+	for e in ${expected[@]+"${expected[@]}"}; do
+		n=$(log_count "${e#* }" "$con")
+		if [ "$n" -ne "${e%% *}" ]; then
+			say "  $n lines of the console match '${e#* }', expected ${e%% *}"
+			return $E_PANIC
+		fi
+		not_bad+="|${e#* }"
+		tainted=128
+	done
+	n=$(grep -aE "$re_panic|$re_fault|$re_bad_page|$re_warning" "$con" | grep -acvE "$not_bad" || true)
 	if [ "$n" -gt 0 ]; then
 		say "  $n bad lines on the console, the first:"
-		grep -aE "$re_panic|$re_fault|$re_bad_page|$re_warning" "$con" | grep -av 'ommand line: ' |
+		grep -aE "$re_panic|$re_fault|$re_bad_page|$re_warning" "$con" | grep -avE "$not_bad" |
 			head -n 3 | sed 's/^/  | /'
 		return $E_PANIC
 	fi
@@ -107,8 +120,8 @@ boot_judge()
 		say "  The guest did not boot"
 		return $E_NOBOOT
 	fi
-	if ! grep -q '^tainted 0$' "$res" && grep -q '^tainted ' "$res"; then
-		say "  The guest's kernel is tainted: $(grep -m 1 '^tainted ' "$res")"
+	if ! grep -qx "tainted $tainted" "$res" && grep -q '^tainted ' "$res"; then
+		say "  The guest's kernel ends $(grep -m 1 '^tainted ' "$res"), expected $tainted"
 		return $E_PANIC
 	fi
 	if ! grep -qE '^(ok|not ok|skip) ' "$res"; then

@@ -17,7 +17,7 @@ deps_for()
 			echo cpio gzip
 			[ "$host_arch" = aarch64 ] || echo libc6-dev-arm64-cross
 			;;
-		qemu)	echo qemu-system-arm jq ;;
+		qemu)	echo qemu-system-arm qemu-efi-aarch64 jq ;;
 		x86)
 			echo qemu-system-x86 libelf-dev
 			[ "$host_arch" = x86_64 ] || echo gcc-x86-64-linux-gnu libc6-dev-amd64-cross

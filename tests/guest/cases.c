@@ -4,10 +4,8 @@
  * Each starts with empty pools and ends with empty pools, and the memmap
  * counters have to be back where they were.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,74 +15,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hvo.h"
+#include "case.h"
 
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
 #endif
-
-static int nr_args;
-static char **args;
-static bool busted;
-static long start_kb;
-
-static long number(const char *name, long otherwise)
-{
-	const char *v = arg(nr_args, args, name);
-
-	return v ? strtol(v, NULL, 10) : otherwise;
-}
-
-/* The smallest size that HVO optimizes; @h or a larger one that fits. */
-static const struct hstate *smallest(void)
-{
-	const struct hstate *h = NULL;
-
-	for (int i = 0; i < nr_hstates; i++)
-		if (hstates[i].saved_kb && pool_pages(&hstates[i]))
-			h = &hstates[i];
-	if (!h)
-		fatal("no huge page that HVO optimizes fits into this guest");
-	return h;
-}
-
-static const struct hstate *largest(void)
-{
-	for (int i = 0; i < nr_hstates; i++)
-		if (hstates[i].saved_kb && pool_pages(&hstates[i]))
-			return &hstates[i];
-	fatal("no huge page that HVO optimizes fits into this guest");
-}
-
-static void check_freed(const char *what, long pages, const struct hstate *h)
-{
-	long freed = start_kb - memmap_kb(), want = pages * (long)h->saved_kb;
-
-	if (pages < 1)
-		fail("%s: no page of %lu kB", what, h->size_kb);
-	if (freed != want)
-		fail("%s: %ld pages of %lu kB freed %ld kB, expected %ld", what, pages,
-		     h->size_kb, freed, want);
-}
-
-static void check_restored(const char *what)
-{
-	long now = memmap_kb_settled(start_kb);
-
-	if (now != start_kb)
-		fail("%s: the vmemmap has %ld kB, it had %ld", what, now, start_kb);
-	if (huge_kb())
-		fail("%s: %ld kB of huge pages are left", what, huge_kb());
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
 
 /* One cycle: fill a pool of the largest size, demote it, free all. */
 static void cycle(const struct hstate *big, const struct hstate *small, const char *what)
@@ -273,20 +208,6 @@ static int overcommit(void)
 	return 0;
 }
 
-static long meminfo_kb(const char *name)
-{
-	char buf[128];
-	long kb = -1;
-	FILE *f = fopen("/proc/meminfo", "r");
-
-	while (f && fgets(buf, sizeof(buf), f))
-		if (!strncmp(buf, name, strlen(name)))
-			kb = strtol(buf + strlen(name) + 1, NULL, 10);
-	if (f)
-		fclose(f);
-	return kb;
-}
-
 /* A process that takes all memory but @leave_kb. The OOM killer would take it first. */
 static pid_t spawn_hog(long leave_kb)
 {
@@ -432,28 +353,6 @@ static int off(void)
 	return 0;
 }
 
-/* KiB of memory that the kernel knows of, hot-added memory included. */
-static unsigned long known_kb(void)
-{
-	DIR *dir = opendir("/sys/devices/system/memory");
-	unsigned long block = 0, n = 0;
-	struct dirent *d;
-	FILE *f = fopen("/sys/devices/system/memory/block_size_bytes", "r");
-
-	if (!f || fscanf(f, "%lx", &block) != 1)
-		fatal("no block_size_bytes");
-	fclose(f);
-	while (dir && (d = readdir(dir))) {
-		char path[300];
-
-		snprintf(path, sizeof(path), "/sys/devices/system/memory/%s/state", d->d_name);
-		n += !strncmp(d->d_name, "memory", 6) && !access(path, R_OK);
-	}
-	if (dir)
-		closedir(dir);
-	return n * (block / KB);
-}
-
 /* How much of the vmemmap is mapped with pages and with blocks, in KiB. */
 static void vmemmap_mapped(unsigned long *pages, unsigned long *blocks)
 {
@@ -498,7 +397,7 @@ static int pagegran(void)
 	vmemmap_mapped(&pages, &blocks);
 	line("# %lu kB of memory, its vmemmap: %lu kB in pages, %lu kB in blocks", known_kb(),
 	     pages, blocks);
-	if (busted || arg(nr_args, args, "blocks")) {
+	if (busted || option("blocks")) {
 		if (!blocks)
 			fail("no block in the vmemmap");
 		return 0;
@@ -519,11 +418,7 @@ static int pagegran(void)
 	return 0;
 }
 
-
-static const struct {
-	const char *name;
-	int (*run)(void);
-} cases[] = {
+static const struct one_case all[] = {
 	{ "cycles", cycles },
 	{ "readers", readers },
 	{ "overcommit", overcommit },
@@ -535,23 +430,5 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	if (argc < 2)
-		fatal("usage: cases NAME [name=value...]");
-	nr_args = argc;
-	args = argv;
-	busted = arg(argc, argv, "busted");
-	hvo_init();
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		int rc;
-
-		if (strcmp(argv[1], cases[i].name))
-			continue;
-		start_kb = memmap_kb();
-		rc = cases[i].run();
-		if (rc)
-			return rc;
-		check_restored("at the end");
-		return bad ? CASE_FAIL : CASE_OK;
-	}
-	fatal("no case is called %s", argv[1]);
+	return run_case(argc, argv, all, sizeof(all) / sizeof(*all));
 }

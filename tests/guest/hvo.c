@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,7 +156,7 @@ static int larger_first(const void *a, const void *b)
 void hvo_init(void)
 {
 	struct dirent *d;
-	long present;
+	long present, saved;
 	DIR *dir;
 
 	page_kb = sysconf(_SC_PAGESIZE) / KB;
@@ -164,14 +165,18 @@ void hvo_init(void)
 	 * The kernel does not tell sizeof(struct page). At boot the memory map
 	 * holds one for every page of every section, so the map's size over the
 	 * number of pages is at least that, and less than twice: HVO wants a
-	 * power of two, which is the largest one below.
+	 * power of two, which is the largest one below. What pools on the command
+	 * line gave back of it is part of it.
 	 */
 	present = sum_of("/proc/zoneinfo", "present");
 	if (present <= 0)
 		fatal("/proc/zoneinfo tells no present pages");
 	mem_kb = present * page_kb;
+	saved = shadow_stat("bytes saved now");
+	if (saved < 0)
+		saved = 0;
 	for (struct_page_size = 1;
-	     struct_page_size * 2 * present <= memmap_kb() * KB;)
+	     struct_page_size * 2 * present <= memmap_kb() * KB + saved;)
 		struct_page_size *= 2;
 
 	dir = opendir(HUGE_DIR);
@@ -290,4 +295,49 @@ const char *arg(int argc, char **argv, const char *name)
 			return "";
 	}
 	return NULL;
+}
+
+long meminfo_kb(const char *name)
+{
+	return sum_of("/proc/meminfo", name);
+}
+
+long shadow_stat(const char *name)
+{
+	return sum_of("/sys/kernel/debug/vmemmap_shadow/stats", name);
+}
+
+unsigned long nr_tails(const struct hstate *h)
+{
+	return h->saved_kb / page_kb;
+}
+
+unsigned long known_kb(void)
+{
+	DIR *dir = opendir("/sys/devices/system/memory");
+	unsigned long block = 0, n = 0;
+	struct dirent *d;
+	FILE *f = fopen("/sys/devices/system/memory/block_size_bytes", "r");
+
+	if (!f || fscanf(f, "%lx", &block) != 1)
+		fatal("no block_size_bytes");
+	fclose(f);
+	while (dir && (d = readdir(dir))) {
+		char path[300];
+
+		snprintf(path, sizeof(path), "/sys/devices/system/memory/%s/state", d->d_name);
+		n += !strncmp(d->d_name, "memory", 6) && !access(path, R_OK);
+	}
+	if (dir)
+		closedir(dir);
+	return n * (block / KB);
+}
+
+void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
 }

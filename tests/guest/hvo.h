@@ -48,7 +48,17 @@ int pool_demote(const struct hstate *from, const struct hstate *to);
 /* KiB of huge pages that exist, of all sizes. */
 long huge_kb(void);
 
+/* KiB of memory that the kernel knows of, hot-added memory included. */
+unsigned long known_kb(void);
+/* A value of /proc/meminfo; -1 when it is not there. */
+long meminfo_kb(const char *name);
+/* A value of debugfs vmemmap_shadow/stats. */
+long shadow_stat(const char *name);
+/* Tail entries of a page of this size. */
+unsigned long nr_tails(const struct hstate *h);
+
 void compact(void);
+void pin(int cpu);
 double now_ms(void);
 /* "name=value" or "name" among the arguments; NULL when it is not there. */
 const char *arg(int argc, char **argv, const char *name);

@@ -128,6 +128,9 @@ int main(int argc, char **argv)
 		char *name;
 		int rc;
 
+		/* UEFI tells us where the kernel found us. */
+		if (!strncmp(argv[i], "initrd=", 7))
+			continue;
 		name = strdup(argv[i]);
 		line("start %s", name);
 		rc = run(argv[i] + twin);

@@ -1,0 +1,11 @@
+# shellcheck shell=bash
+# Memory that ACPI adds and takes away again while pools come and go on it, and
+# while one is there: hot-remove finds its vmemmap OWNED.
+kernel guest
+machine 2 2G
+append hugetlb_free_vmemmap=on memhp_default_state=online_movable
+qemu_extra -bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd -m size=2048M,slots=1,maxmem=4G \
+	-object memory-backend-ram,id=dimm,size=256M -device pc-dimm,memdev=dimm
+
+twin "memory that stays is noticed" memory,eject,added=256,busted 'are there still'
+check "memory removed under a pool" memory,eject,added=256

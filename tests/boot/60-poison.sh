@@ -1,0 +1,18 @@
+# shellcheck shell=bash
+# Memory errors, hard and soft, in huge pages that are free, in use, and on their
+# way into the pool or out of it. "Memory failure" on the console is what is asked
+# for. No init_on_alloc: with page checks the allocator would sort out the pages
+# that the plain-tail check is to find.
+kernel guest
+machine 2 4G
+append hugetlb_free_vmemmap=on
+
+check "errors in free huge pages" poison,unused,rounds=2
+twin "a page poisoned by nobody is noticed" poison,unused,rounds=1,places=1,forget 'is poisoned, though nobody poisoned it'
+twin "a lost poison is noticed" poison,unused,rounds=1,places=1,invent 'lost its poison'
+check "errors in huge pages in use" poison,used,rounds=2
+twin "contents that changed are noticed" poison,used,rounds=1,places=1,busted 'the contents are gone'
+check "errors in pages of the largest size" poison,gigantic
+check "errors in huge pages on the move" poison,moving,seconds=10
+check "errors in huge pages that are split" poison,moving,seconds=6,demote
+twin "a page poisoned by nobody is noticed, on the move" poison,moving,seconds=1,busted 'is poisoned, though nobody poisoned it'
