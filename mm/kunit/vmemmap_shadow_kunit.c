@@ -948,6 +948,81 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 	put_huge_folio(test, folio);
 }
 
+/* The flags word of one and the same tail. */
+static unsigned long *under_fire;
+
+static void aim_at(struct folio *folio)
+{
+	under_fire = &folio_page(folio, PAGES_PER_ENTRY + HEAD_PAGES)->flags;
+}
+
+/* A stray store to it whenever a window is held open. */
+static void fire(struct folio *folio, unsigned int lo, unsigned int hi)
+{
+	set_bit(PG_owner_priv_1, under_fire);
+}
+
+static void restore_under_fire_gives_up_and_can_be_repeated(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	const int key = key_count();
+	unsigned int n, odd = 0;
+
+	vmemmap_shadow_optimize_folio(folio);
+	expect_optimized(test, folio);
+
+	aim_at(folio);
+	kunit_activate_static_stub(test, vmemmap_shadow_hold, fire);
+	KUNIT_EXPECT_EQ(test, -EAGAIN, vmemmap_shadow_restore_folio(folio));
+	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
+
+	/* Half way, but nothing is read-only, and everybody finds the head. */
+	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	KUNIT_EXPECT_EQ(test, key_count(), key + 1);
+	for (n = 0; n < nr_tails(folio); n++)
+		odd += !pte_write(tail_entry(folio, n));
+	KUNIT_EXPECT_EQ(test, odd, 0);
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(tail_entry(folio, 0)),
+			VMEMMAP_SHADOW_SHARED);
+	expect_readers_find_head(test, folio);
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
+	KUNIT_EXPECT_EQ(test, key_count(), key);
+	stray_wipe(folio);
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
+}
+
+static void optimize_of_list_under_fire_carries_on_with_the_rest(struct kunit *test)
+{
+	const long roll_backs = vmemmap_shadow_counter("roll-backs");
+	const unsigned int nr = 4;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+	struct folio *folio, *hit;
+
+	make_folios(test, &folios, nr);
+	hit = list_last_entry(&folios, struct folio, lru);
+	aim_at(hit);
+	kunit_activate_static_stub(test, vmemmap_shadow_hold, fire);
+	vmemmap_shadow_optimize_folios(&folios);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
+
+	KUNIT_EXPECT_EQ(test, roll_backs + 1, vmemmap_shadow_counter("roll-backs"));
+	list_for_each_entry(folio, &folios, lru) {
+		if (folio != hit)
+			expect_optimized(test, folio);
+	}
+	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
+	stray_wipe(hit);
+	expect_restored(test, hit);
+
+	KUNIT_EXPECT_EQ(test, nr - 1,
+			vmemmap_shadow_restore_folios(&folios, &restored));
+	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
+}
+
 /* ------------------------------------------------------------------------ */
 /* Faults								    */
 
@@ -1480,6 +1555,8 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(optimize_of_self_hosted_vmemmap_is_refused),
 	KUNIT_CASE_PARAM(stray_store_is_kept_and_its_folio_rolled_back,
 			 context_gen_params),
+	KUNIT_CASE(restore_under_fire_gives_up_and_can_be_repeated),
+	KUNIT_CASE(optimize_of_list_under_fire_carries_on_with_the_rest),
 	KUNIT_CASE(stale_fault_is_retried_and_counted),
 	KUNIT_CASE(fault_that_is_no_store_to_a_window_is_not_forgiven),
 	KUNIT_CASE(reference_of_alias_is_refused),
