@@ -682,25 +682,9 @@ static unsigned long shadow_pfn_of(unsigned long addr)
 	return page_to_pfn((struct page *)addr);
 }
 
-/*
- * A store met a vmemmap entry that did not let it through. Any context, down
- * to NMI with interrupts off: nothing here locks, waits or allocates, and the
- * only stores are to the entry, if it is SEALED or JOINED, and to a counter.
- */
-bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
+/* Let a store through at this entry, or not, if it is none of ours. */
+static bool __kprobes shadow_recover(pte_t *ptep, unsigned long addr)
 {
-	pte_t *ptep;
-
-	if (ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR || !(esr & ESR_ELx_WNR) ||
-	    (esr & ESR_ELx_CM) || !esr_fsc_is_permission_fault(esr))
-		return false;
-
-	addr &= PAGE_MASK;
-	ptep = vmemmap_shadow_ptep(addr);
-	if (!ptep)
-		return false;
-	vmemmap_shadow_fault_hold(addr);
-
 	/*
 	 * The exchange is lost only to somebody else's step. The updater takes
 	 * each entry along the chain once and gives up when it loses one, so
@@ -755,6 +739,39 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 			return true;
 		}
 	}
+}
+
+/*
+ * A store met a vmemmap entry that did not let it through. Any context, down
+ * to NMI with interrupts off: nothing here locks, waits or allocates, and the
+ * only stores are to the entry, if it is SEALED or JOINED, and to a counter.
+ */
+bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
+{
+	pte_t *ptep;
+	bool ret;
+
+	if (ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR || !(esr & ESR_ELx_WNR) ||
+	    (esr & ESR_ELx_CM) || !esr_fsc_is_permission_fault(esr))
+		return false;
+
+	addr &= PAGE_MASK;
+	ptep = vmemmap_shadow_ptep(addr);
+	if (!ptep)
+		return false;
+	vmemmap_shadow_fault_hold(addr);
+
+	/*
+	 * [L]: whoever is held up in here, behind the TLBI and before the
+	 * exchange, must not come back when the entry is SEALED again, to
+	 * the same page, with another one still in somebody's TLB. Pairs
+	 * with the grace periods before optimize, restore and roll-back.
+	 */
+	rcu_read_lock();
+	ret = shadow_recover(ptep, addr);
+	rcu_read_unlock();
+
+	return ret;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -1179,6 +1196,12 @@ static bool shadow_debug_may_release(const struct shadow_batch *b)
 
 /* ------------------------------------------------------------------------ */
 /* Windows								    */
+
+static void shadow_wait_readers(void)
+{
+	vmemmap_shadow_wait_readers();
+	shadow_count(SHADOW_GRACE_PERIODS, 1);
+}
 
 /**
  * shadow_tlbi_round() - complete a TLBI of every entry of a window
@@ -1741,6 +1764,12 @@ static unsigned int shadow_optimize_batch(struct shadow_batch *b)
 		cond_resched();
 	}
 
+	/*
+	 * A roll-back seals entries once more, to pages that they may have
+	 * mapped a moment ago: [L].
+	 */
+	if (!bitmap_empty(b->failed, b->nr))
+		shadow_wait_readers();
 	for_each_set_bit(i, b->failed, b->nr)
 		shadow_roll_back(b->folio[i], &b->was[i], &b->pages);
 	nr = b->nr - bitmap_weight(b->failed, b->nr);
@@ -1752,12 +1781,6 @@ static unsigned int shadow_optimize_batch(struct shadow_batch *b)
 
 /* ------------------------------------------------------------------------ */
 /* The two operations							    */
-
-static void shadow_wait_readers(void)
-{
-	vmemmap_shadow_wait_readers();
-	shadow_count(SHADOW_GRACE_PERIODS, 1);
-}
 
 /* Mark a folio as optimized, if it can be: true if it was marked now. */
 static bool shadow_mark(struct folio *folio)
@@ -1957,9 +1980,10 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 			break;
 
 		/*
-		 * The folios are frozen. Who saw the head's reference count
-		 * through an alias before that may be about to compare and
-		 * exchange it still; see vmemmap_shadow_optimize_folios().
+		 * [L]: not for those who want a reference. They look for a fake
+		 * head behind the count, and have no exchange under way. But a
+		 * fault handler may have seen one of these entries SEALED or
+		 * JOINED when it was optimized, and may have been held up since.
 		 */
 		if (!first)
 			shadow_wait_readers();
