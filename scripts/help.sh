@@ -6,16 +6,16 @@
 # target, seconds warm and cold on two cores, what it does
 rows=(
 	"clean 1 1 remove .build/ and out/"
+	"writers 6 45 who stores to a struct page without a reference, compared with tests/writers/"
 	"series 8 70 write out/series/ for git am, apply it, compare with the tested tree"
 	"run 9 200 boot a guest, fill and free the pools, print the table, write out/run.json"
 	"x86 18 290 x86-64 with and without the repair of the generic restore, under QEMU"
-	"writers 6 45 who stores to a struct page without a reference, compared with tests/writers/"
 	"lint 30 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
-	"kunit 11 300 the KUnit suite on arm64 under QEMU"
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
+	"kunit 150 500 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
+	"boot 250 1100 the guest test cases, KTAP in out/boot.ktap"
+	"check 500 2000 lint, writers, kunit, two mutants and boot for 4k"
 	"mutants 900 1200 break vmemmap_shadow.c 26 times, KUnit has to notice each"
-	"boot 150 600 the guest test cases, KTAP in out/boot.ktap"
-	"check 220 1000 lint, kunit and boot for 4k"
 )
 
 printf '%-8s %8s %8s %8s\n' target warm cold "here"
