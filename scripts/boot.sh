@@ -3,10 +3,11 @@
 # BOOT=10-main runs only that one.
 #
 # A description is made of these:
-#	kernel guest|debug		which kernel
+#	kernel guest|debug|mte		which kernel
 #	machine CPUS MEM
 #	append PARAMETER...		the kernel's command line
 #	qemu_extra ARG...		more for QEMU's
+#	broken_qemu VERSION REASON	skip it all on such a QEMU: 7.2 is any 7.2.x
 #	check NAME SPEC			a case for our init (tests/guest/init.c)
 #	twin NAME SPEC REGEX		the same, but it must fail with that message
 #	logs NAME COUNT REGEX		the console must have so many such lines
@@ -25,6 +26,8 @@ machine() { d_cpus=$1 d_mem=$2; }
 append() { d_append=$*; }
 # shellcheck disable=SC2317
 qemu_extra() { d_qemu=("$@"); }
+# shellcheck disable=SC2317
+broken_qemu() { [[ $qemu_version. != "$1."* ]] || d_broken=$2; }
 
 # shellcheck disable=SC2317
 check()
@@ -93,13 +96,22 @@ result_of()
 one_boot()
 {
 	local names=() specs=() kinds=() wants=() d_kernel=guest d_cpus=2 d_mem=4G d_qemu=() d_append=
-	local expected=()
+	local expected=() d_broken=
 	local name i rec word args=() rc=0 failed=0 began=$SECONDS mem
 
 	name=$(basename "$1" .sh)
 	# shellcheck disable=SC1090
 	. "$1"
+	if [ -n "$d_broken" ]; then
+		for i in "${names[@]}"; do
+			say "skip - $name: $i (QEMU $qemu_version: $d_broken)"
+		done
+		skipped=$((skipped + ${#names[@]}))
+		echo "ok $2 $name # SKIP QEMU $qemu_version: $d_broken" >>"$ktap"
+		return
+	fi
 	case $d_kernel in
+	mte)	guest_kernel "mte-$GRANULE" "$GRANULE" "$top/configs/mte.config" ;;
 	debug)	guest_kernel "debug-$GRANULE" "$GRANULE" "$top/configs/debug.config" ;;
 	*)	guest_kernel "guest-$GRANULE" "$GRANULE" ;;
 	esac
@@ -165,6 +177,7 @@ one_boot()
 began=$SECONDS
 lock
 deps kernel guest qemu
+qemu_version=$(qemu-system-aarch64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')
 source_get
 tree_update
 initrd_build arm64
