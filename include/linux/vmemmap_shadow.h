@@ -211,7 +211,8 @@ static inline bool vmemmap_shadow_refuses(void)
  * memory_hotplug.memmap_on_memory), or with a tail page that carries anything
  * of its own is left as it was. Needs no memory.
  *
- * Context: Process context. Sleeps: waits for one RCU grace period.
+ * Context: Process context. Sleeps: waits for one RCU grace period, or for two
+ * if the folio has to be rolled back.
  */
 void vmemmap_shadow_optimize_folio(struct folio *folio);
 
@@ -221,8 +222,9 @@ void vmemmap_shadow_optimize_folio(struct folio *folio);
  *		vmemmap_shadow_optimize_folio()'s conditions apply. The list
  *		belongs to the caller alone; its order may change.
  *
- * Context: Process context. Sleeps: waits for one RCU grace period in all,
- * and for none if there is nothing to optimize.
+ * Context: Process context. Sleeps: waits for one RCU grace period in all, for
+ * one more in a batch with a folio that has to be rolled back, and for none if
+ * there is nothing to optimize.
  */
 void vmemmap_shadow_optimize_folios(struct list_head *folios);
 
