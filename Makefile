@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Thin: each target is a script of the same name in scripts/.
-export GRANULE CPUS MEM HVO KSRC V MUTANTS
+export GRANULE CPUS MEM HVO KSRC V MUTANTS BIG RUN HERD7
 
-targets := series writers lint run kunit mutants boot x86 objdiff check
+targets := series herd7 writers lint models run kunit mutants boot x86 objdiff check
 
 help:
 	@scripts/help.sh

@@ -10,8 +10,10 @@ rows=(
 	"series 8 70 write out/series/ for git am, apply it, compare with the tested tree"
 	"run 9 200 boot a guest, fill and free the pools, print the table, write out/run.json"
 	"x86 18 290 x86-64 with and without the repair of the generic restore, under QEMU"
+	"herd7 5 10 unpack herd7, for the litmus tests, into .build/"
 	"lint 30 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
+	"models 120 200 SPIN and herd7 on models/: the protocol, and what happens without each part"
 	"kunit 150 500 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
 	"boot 250 1100 the guest test cases, KTAP in out/boot.ktap"
 	"check 500 2000 lint, writers, kunit, two mutants and boot for 4k"
@@ -30,5 +32,7 @@ cat <<'TEXT'
 
 GRANULE=4k|16k|64k CPUS=2 MEM=4G HVO=on|off	for make run; GRANULE for kunit and boot too
 BOOT=NAME	only that file of tests/boot/	MUTANTS="NAME..."	only these	KSRC=DIR	a kernel tree instead of Debian's
+BIG=1		make models with larger bounds, 400 s	RUN=NAME	only that model or litmus test
+HERD7=CMD	a herd7 of your own
 V=1		show the exact commands
 TEXT

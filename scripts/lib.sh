@@ -13,3 +13,4 @@ out=$top/out
 . "$(dirname "${BASH_SOURCE[0]}")/lib/kernel.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/guest.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/boot.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/herd.sh"

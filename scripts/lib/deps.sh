@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The Debian packages a command needs. Only those that are missing are named.
 
-# deps_for kernel|guest|qemu|x86|kunit|series|lint|writers ...: print package names.
+# deps_for kernel|guest|qemu|x86|kunit|series|lint|writers|models ...: print package names.
 deps_for()
 {
 	local what
@@ -26,6 +26,10 @@ deps_for()
 		series)	echo git ;;
 		lint)	echo sparse shellcheck git python3-sphinx ;;
 		writers) echo coccinelle python3 ;;
+		models)
+			echo spin gcc libc6-dev cpp python3 xz-utils
+			[ -n "${KSRC:-}" ] || echo linux-source-6.12
+			;;
 		esac
 	done
 }
