@@ -22,18 +22,11 @@ obj=$build/O/$src_key/kunit-$GRANULE
 log=$build/log/kunit-$GRANULE.log
 json=$out/kunit-$GRANULE.json
 mkdir -p "$obj"
-kmake_args arm64 "$obj"
+kunit_args "$obj" "$granule_symbol"
 qemu_args arm64 2 4096
 # kunit.py brings the program's name; on an option given twice the last one holds.
 args=(--arch=arm64 "--build_dir=$obj" "--json=$json.new" --timeout=600
 	"--qemu_args=${qemu[*]:1}" --kernel_args=hugetlb_free_vmemmap=on)
-conf=("--kunitconfig=$tree/mm/kunit" "--kconfig_add=$granule_symbol" "--jobs=$(nproc)")
-for a in "${kmake[@]:1}"; do
-	case $a in
-	CROSS_COMPILE=?*) conf+=("--cross_compile=${a#*=}") ;;
-	CC=* | HOSTCC=* | KBUILD_* | LOCALVERSION=*) conf+=("--make_options=$a") ;;
-	esac
-done
 
 # kunit.py builds whatever make finds to do; when nothing changed, only run.
 stamp="$tree_id $("$kernel_cc" --version | head -n 1)"

@@ -40,15 +40,8 @@ say "# make mutants: $src_name, $GRANULE pages, ${#names[@]} of ${#all[@]} mutan
 
 obj=$build/O/$src_key/kunit-$GRANULE
 mkdir -p "$obj" "$build/log"
-kmake_args arm64 "$obj"
+kunit_args "$obj" "$granule_symbol"
 qemu_args arm64 2 4096
-conf=("--kunitconfig=$tree/mm/kunit" "--kconfig_add=$granule_symbol" "--jobs=$(nproc)")
-for a in "${kmake[@]:1}"; do
-	case $a in
-	CROSS_COMPILE=?*) conf+=("--cross_compile=${a#*=}") ;;
-	CC=* | HOSTCC=* | KBUILD_* | LOCALVERSION=*) conf+=("--make_options=$a") ;;
-	esac
-done
 export PYTHONDONTWRITEBYTECODE=1
 
 # mutant NAME: print killed, survived or void, and why.

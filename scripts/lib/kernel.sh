@@ -23,6 +23,22 @@ kmake_args()
 	[ "$V" != 1 ] || kmake+=(V=1)
 }
 
+# kunit_args OBJDIR SYMBOL: set conf to what kunit.py needs to build our suites, with
+# one more line of configuration.
+kunit_args()
+{
+	local a
+
+	kmake_args arm64 "$1"
+	conf=("--kunitconfig=$tree/mm/kunit" "--kconfig_add=$2" "--jobs=$(nproc)")
+	for a in "${kmake[@]:1}"; do
+		case $a in
+		CROSS_COMPILE=?*) conf+=("--cross_compile=${a#*=}") ;;
+		CC=* | HOSTCC=* | KBUILD_* | LOCALVERSION=*) conf+=("--make_options=$a") ;;
+		esac
+	done
+}
+
 # config_check CONFIG FRAGMENT...: every line of the fragments must hold.
 config_check()
 {
