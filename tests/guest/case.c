@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,4 +84,16 @@ int run_case(int argc, char **argv, const struct one_case *cases, size_t nr)
 		return bad ? CASE_FAIL : CASE_OK;
 	}
 	fatal("no case is called %s", argv[1]);
+}
+
+unsigned char *map_pages(const struct hstate *h, long pages)
+{
+	unsigned long size = h->size_kb * KB;
+	unsigned char *p = mmap(NULL, pages * size, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+				(__builtin_ctzl(size) << MAP_HUGE_SHIFT), -1, 0);
+
+	if (p == MAP_FAILED)
+		fatal("mmap of %ld pages of %lu kB: %s", pages, h->size_kb, strerror(errno));
+	return p;
 }

@@ -3,7 +3,13 @@
 #ifndef CASE_H
 #define CASE_H
 
+#include <sys/mman.h>
+
 #include "hvo.h"
+
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
+#endif
 
 /*
  * A program made of cases: "PROGRAM NAME [name=value...]". Each starts and ends
@@ -27,6 +33,9 @@ long number(const char *name, long otherwise);
 /* The smallest and the largest size that HVO optimizes and that fit. */
 const struct hstate *smallest(void);
 const struct hstate *largest(void);
+
+/* Pages of a size, mapped into this process but not touched yet. */
+unsigned char *map_pages(const struct hstate *h, long pages);
 
 /* So many pages gave back what they should; all was taken back. */
 void check_freed(const char *what, long pages, const struct hstate *h);

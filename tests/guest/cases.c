@@ -17,10 +17,6 @@
 
 #include "case.h"
 
-#ifndef MAP_HUGE_SHIFT
-#define MAP_HUGE_SHIFT 26
-#endif
-
 /* One cycle: fill a pool of the largest size, demote it, free all. */
 static void cycle(const struct hstate *big, const struct hstate *small, const char *what)
 {

@@ -21,10 +21,6 @@
 
 #include "case.h"
 
-#ifndef MAP_HUGE_SHIFT
-#define MAP_HUGE_SHIFT 26
-#endif
-
 #define NODE_DIR "/sys/devices/system/node/"
 #define MEMORY_DIR "/sys/devices/system/memory/"
 #define CGROUP_DIR "/tmp/cgroup/"
@@ -36,18 +32,6 @@
 static long whole_vmemmap_kb(void)
 {
 	return known_kb() / page_kb * struct_page_size / KB;
-}
-
-static unsigned char *map_pages(const struct hstate *h, long pages)
-{
-	unsigned long size = h->size_kb * KB;
-	unsigned char *p = mmap(NULL, pages * size, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
-				(__builtin_ctzl(size) << MAP_HUGE_SHIFT), -1, 0);
-
-	if (p == MAP_FAILED)
-		fatal("mmap of %ld pages of %lu kB: %s", pages, h->size_kb, strerror(errno));
-	return p;
 }
 
 /* Every page of the mapping holds its own offset. */

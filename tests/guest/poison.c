@@ -22,9 +22,6 @@
 #define KPF_HUGE	17
 #define KPF_HWPOISON	19
 
-#ifndef MAP_HUGE_SHIFT
-#define MAP_HUGE_SHIFT 26
-#endif
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE 101
 #endif
@@ -255,12 +252,8 @@ static uint64_t pfn_at(const void *addr)
 static unsigned char *map_pool(const struct hstate *h, long pages)
 {
 	unsigned long size = h->size_kb * KB;
-	unsigned char *p = mmap(NULL, pages * size, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
-				(__builtin_ctzl(size) << MAP_HUGE_SHIFT), -1, 0);
+	unsigned char *p = map_pages(h, pages);
 
-	if (p == MAP_FAILED)
-		fatal("mmap of %ld pages of %lu kB: %s", pages, h->size_kb, strerror(errno));
 	for (long i = 0; i < pages; i++)
 		for (unsigned long k = 0; k < size; k += page_kb * KB)
 			*(unsigned long *)(p + i * size + k) = i * size + k;
