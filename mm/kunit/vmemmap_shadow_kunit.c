@@ -20,6 +20,7 @@
 #include <asm/sections.h>
 #include <asm/tlbflush.h>
 
+#include "../internal.h"
 #include "vmemmap_shadow_kunit.h"
 
 #define NR_STATES	VMEMMAP_SHADOW_NR_STATES
@@ -221,6 +222,25 @@ static void step_changes_permission_or_page_but_not_both(struct kunit *test)
 	}
 }
 
+/* Numbers that name no state, but a step of others if they were just used. */
+static void step_from_or_to_no_state_is_refused(struct kunit *test)
+{
+	const pte_t before = untouched();
+	unsigned int no;
+
+	for (no = NR_STATES; no < 2 * NR_STATES; no++) {
+		pte_t pte = before;
+
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				vmemmap_shadow_step(&pte, VMEMMAP_SHADOW_OWNED,
+						    no, HEAD_PFN));
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				vmemmap_shadow_step(&pte, no,
+						    VMEMMAP_SHADOW_OWNED, HEAD_PFN));
+		KUNIT_EXPECT_EQ(test, pte_val(pte), pte_val(before));
+	}
+}
+
 static void step_of_unsound_entry_is_refused(struct kunit *test)
 {
 	const pteval_t owned = pte_val(untouched());
@@ -350,11 +370,91 @@ struct folio *huge_folio(struct kunit *test, unsigned long size)
 	return folio;
 }
 
+/* One struct page as memory has it that nobody has got. */
+static void init_page(struct page *page, const struct page *like)
+{
+	memset(page, 0, sizeof(*page));
+	page->flags = like->flags & ~PAGEFLAGS_MASK;
+	atomic_set(&page->_mapcount, -1);
+}
+
+struct folio *synthetic_folio(struct kunit *test, unsigned long size, bool raw)
+{
+	const unsigned int nr = max(1UL, size / PAGE_SIZE / PAGES_PER_ENTRY);
+	struct page **pages = kvcalloc(nr, sizeof(*pages), GFP_KERNEL);
+	unsigned long i, whole = size / PAGE_SIZE;
+	struct folio *folio;
+	unsigned int n;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (n = 0; n < nr; n++) {
+		pages[n] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		KUNIT_ASSERT_NOT_NULL(test, pages[n]);
+	}
+	folio = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+
+	/* HugeTLB makes tails of no more, of what comes from memblock. */
+	if (raw)
+		whole = PAGES_PER_ENTRY;
+	for (i = 0; i < whole; i++)
+		init_page(&folio->page + i, pages[0]);
+	prep_compound_page(&folio->page, ilog2(whole));
+	folio_set_order(folio, get_order(size));
+	__folio_set_hugetlb(folio);
+	INIT_LIST_HEAD(&folio->lru);
+	kvfree(pages);
+
+	return folio;
+}
+
+static void put_synthetic_folio(struct folio *folio)
+{
+	const unsigned int nr = nr_tails(folio) + 1;
+	unsigned long addr = (unsigned long)folio;
+	struct page *page, *next;
+	LIST_HEAD(pages);
+	unsigned int n;
+
+	for (n = 0; n < nr; n++, addr += PAGE_SIZE)
+		list_add(&pte_page(*vmemmap_shadow_ptep(addr))->lru, &pages);
+	vunmap(folio);
+	list_for_each_entry_safe(page, next, &pages, lru)
+		__free_page(page);
+}
+
+const char * const where_name[] = {
+	[SYNTHETIC]	= "synthetic",
+	[LIVE]		= "live",
+};
+
+const void *where_gen_params(const void *prev, char *desc)
+{
+	static const enum where all[] = { SYNTHETIC, LIVE };
+	const enum where *next = prev ? (const enum where *)prev + 1 : all;
+
+	if (next == all + ARRAY_SIZE(all))
+		return NULL;
+	strscpy(desc, where_name[*next], KUNIT_PARAM_DESC_SIZE);
+
+	return next;
+}
+
+struct folio *folio_at(struct kunit *test, enum where where, unsigned long size)
+{
+	return where == SYNTHETIC ? synthetic_folio(test, size, false) :
+				    huge_folio(test, size);
+}
+
 void put_huge_folio(struct kunit *test, struct folio *folio)
 {
 	const bool tainted = test_taint(TAINT_BAD_PAGE);
 
 	KUNIT_ASSERT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	if (is_vmalloc_addr(folio)) {
+		put_synthetic_folio(folio);
+		return;
+	}
 	__folio_clear_hugetlb(folio);
 	folio_change_private(folio, NULL);
 	folio_ref_unfreeze(folio, 1);
@@ -625,11 +725,15 @@ static void operations_on_empty_list_wait_for_nobody(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, list_empty(&restored));
 }
 
+/* What is optimized already, cannot be, and can be, on one list. */
 static void operations_on_mixed_list_do_what_is_left(struct kunit *test)
 {
-	struct folio *optimized = huge_folio(test, PMD_SIZE);
-	struct folio *odd = huge_folio(test, PMD_SIZE);
-	struct folio *plain = huge_folio(test, PMD_SIZE);
+	const enum where where = *(const enum where *)test->param_value;
+	struct folio *optimized = folio_at(test, where, PMD_SIZE);
+	struct folio *hosted = folio_at(test, where, PMD_SIZE);
+	struct folio *odd = folio_at(test, where, PMD_SIZE);
+	struct folio *plain = folio_at(test, where, PMD_SIZE);
+	struct page *host = pte_page(head_entry(hosted));
 	struct page *page = folio_page(odd, PAGES_PER_ENTRY);
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
@@ -637,24 +741,36 @@ static void operations_on_mixed_list_do_what_is_left(struct kunit *test)
 	vmemmap_shadow_optimize_folio(optimized);
 	set_bit(PG_owner_priv_1, &page->flags);
 	list_add(&optimized->lru, &folios);
+	list_add(&hosted->lru, &folios);
 	list_add(&odd->lru, &folios);
 	list_add(&plain->lru, &folios);
 
 	/* One grace period for the call, and one before the roll-back. */
 	nr_waits = 0;
+	SetPageVmemmapSelfHosted(host);
 	vmemmap_shadow_optimize_folios(&folios);
+	ClearPageVmemmapSelfHosted(host);
 	KUNIT_EXPECT_EQ(test, nr_waits, 2);
-	KUNIT_EXPECT_EQ(test, list_count_nodes(&folios), 3);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&folios), 4);
 	expect_optimized(test, optimized);
 	expect_optimized(test, plain);
 	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, &page->flags));
 	clear_bit(PG_owner_priv_1, &page->flags);
 	expect_restored(test, odd);
+	if (IS_ENABLED(CONFIG_MEMORY_HOTPLUG))
+		expect_restored(test, hosted);
 
-	KUNIT_EXPECT_EQ(test, 2,
+	nr_waits = 0;
+	KUNIT_EXPECT_EQ(test, 3 - IS_ENABLED(CONFIG_MEMORY_HOTPLUG),
 			vmemmap_shadow_restore_folios(&folios, &restored));
+	KUNIT_EXPECT_EQ(test, nr_waits, 1);
 	KUNIT_EXPECT_TRUE(test, list_empty(&folios));
-	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), 3);
+
+	/* Nothing to restore: nobody is waited for. */
+	KUNIT_EXPECT_EQ(test, 0,
+			vmemmap_shadow_restore_folios(&restored, &folios));
+	KUNIT_EXPECT_EQ(test, nr_waits, 1);
+	KUNIT_EXPECT_EQ(test, put_folios(test, &folios), 4);
 }
 
 static void restore_list_without_memory_keeps_progress(struct kunit *test)
@@ -725,7 +841,8 @@ enum store_kind { STORE_PLAIN, STORE_SET_BIT, STORE_CMPXCHG, STORE_CMPXCHG_MISS,
 		  NR_STORE_KINDS };
 
 /* Where windows are held open: after each of these, with its TLBI, completed. */
-enum hold { HOLD_SEALED, HOLD_JOINED, HOLD_REJOINED, HOLD_PARTED, NR_HOLDS };
+enum hold { HOLD_SEALED, HOLD_JOINED, HOLD_REJOINED, HOLD_PARTED, NR_HOLDS,
+	    HOLD_NEVER = INT_MAX };
 
 #define STRAY_WINDOWS	10000
 
@@ -733,10 +850,11 @@ static struct stray {
 	struct kunit *test;
 	void (*run)(struct stray *s);	/* call stray_store() in some context */
 	enum store_kind kind;
-	enum hold at;
+	enum hold at[2];		/* a store at each */
 	unsigned int holds;		/* seen since optimize began */
 	unsigned long value;
-	struct page *page;		/* its target, once it has stored */
+	struct page *page;		/* the target of the store */
+	struct page *stored[2];		/* the targets of both, once stored to */
 	struct completion done;
 	struct hrtimer timer;
 	bool irqs_off;
@@ -762,15 +880,15 @@ static void stray_store(struct stray *s)
 	}
 }
 
-static bool stray_store_is_there(const struct stray *s)
+static bool stray_store_is_there(const struct stray *s, const struct page *page)
 {
 	switch (s->kind) {
 	case STORE_SET_BIT:
-		return test_bit(PG_owner_priv_1, &s->page->flags);
+		return test_bit(PG_owner_priv_1, &page->flags);
 	case STORE_CMPXCHG_MISS:
-		return s->page->index != s->value;
+		return page->index != s->value;
 	default:
-		return s->page->index == s->value;
+		return page->index == s->value;
 	}
 }
 
@@ -823,24 +941,38 @@ static void stray_in_hardirq(struct stray *s)
 	KUNIT_EXPECT_TRUE(s->test, s->irqs_off);
 }
 
-/* Stands in for vmemmap_shadow_hold(). */
+/*
+ * Stands in for vmemmap_shadow_hold(). The two stores go to neighbouring entries,
+ * and to neighbouring struct pages in them.
+ */
 static void stray_hold(struct folio *folio, unsigned int lo, unsigned int hi)
 {
 	struct stray *s = &stray;
-	const bool joined = s->at == HOLD_JOINED || s->at == HOLD_REJOINED;
-	unsigned int n;
+	const unsigned int hold = s->holds++;
+	enum vmemmap_shadow_state state, is;
+	unsigned long store;
+	unsigned int n, i;
 
-	if (s->holds++ != s->at)
-		return;
+	/* After a store to a SEALED entry none of the folio's is joined. */
+	state = VMEMMAP_SHADOW_SEALED;
+	if (s->at[0] != HOLD_SEALED && (hold == HOLD_JOINED || hold == HOLD_REJOINED))
+		state = VMEMMAP_SHADOW_JOINED;
 
-	n = lo + s->value % (hi - lo);
-	KUNIT_EXPECT_EQ(s->test, vmemmap_shadow_pte_state(tail_entry(folio, n)),
-			joined ? VMEMMAP_SHADOW_JOINED : VMEMMAP_SHADOW_SEALED);
-	s->page = folio_page(folio, (n + 1) * PAGES_PER_ENTRY + HEAD_PAGES +
-			     s->value % (PAGES_PER_ENTRY - HEAD_PAGES));
-	s->run(s);
-	KUNIT_EXPECT_EQ(s->test, vmemmap_shadow_pte_state(tail_entry(folio, n)),
-			joined ? VMEMMAP_SHADOW_SHARED : VMEMMAP_SHADOW_OWNED);
+	for (i = 0; i < ARRAY_SIZE(s->at); i++) {
+		if (hold != s->at[i])
+			continue;
+		store = s->value + i;
+		n = lo + store % (hi - lo);
+		is = vmemmap_shadow_pte_state(tail_entry(folio, n));
+		KUNIT_EXPECT_EQ(s->test, is, state);
+		s->page = folio_page(folio, (n + 1) * PAGES_PER_ENTRY + HEAD_PAGES +
+				     store % (PAGES_PER_ENTRY - HEAD_PAGES));
+		s->run(s);
+		s->stored[i] = s->page;
+		is = vmemmap_shadow_pte_state(tail_entry(folio, n));
+		KUNIT_EXPECT_EQ(s->test, is, state == VMEMMAP_SHADOW_JOINED ?
+				VMEMMAP_SHADOW_SHARED : VMEMMAP_SHADOW_OWNED);
+	}
 }
 
 static void wait_for_nobody(void)
@@ -869,6 +1001,16 @@ static const struct stray_context contexts[] = {
 	{ "IPI to another CPU", stray_on_other_cpu },
 };
 
+/* In the window of optimize, in that of restore or roll-back, or in both. */
+static const enum hold stray_at[][2] = {
+	{ HOLD_SEALED, HOLD_REJOINED },
+	{ HOLD_SEALED, HOLD_PARTED },
+	{ HOLD_JOINED, HOLD_REJOINED },
+	{ HOLD_JOINED, HOLD_PARTED },
+	{ HOLD_NEVER, HOLD_REJOINED },
+	{ HOLD_NEVER, HOLD_PARTED },
+};
+
 static void context_desc(const struct stray_context *c, char *desc)
 {
 	strscpy(desc, c->name, KUNIT_PARAM_DESC_SIZE);
@@ -888,9 +1030,9 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 	 */
 	const bool lse = alternative_has_cap_likely(ARM64_HAS_LSE_ATOMICS);
 	const unsigned int kinds = lse ? NR_STORE_KINDS : STORE_CMPXCHG_MISS;
+	unsigned int i, n, windows = 0, failed = 0;
 	struct stray *s = &stray;
 	struct folio *folio;
-	unsigned int i, failed = 0;
 	long undone = 0;
 
 	if (c->run == stray_on_other_cpu && num_online_cpus() < 2)
@@ -908,23 +1050,28 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 	kunit_activate_static_stub(test, vmemmap_shadow_hold, stray_hold);
 	folio = huge_folio(test, PMD_SIZE);
 
-	for (i = 0; i < STRAY_WINDOWS; i++) {
+	for (i = 0; windows < STRAY_WINDOWS; i++) {
 		bool optimized;
 
-		s->at = i % NR_HOLDS;
-		s->kind = i / NR_HOLDS % kinds;
+		memcpy(s->at, stray_at[i % ARRAY_SIZE(stray_at)], sizeof(s->at));
+		s->kind = i / ARRAY_SIZE(stray_at) % kinds;
 		s->value = i + 1;
-		s->page = NULL;
+		memset(s->stored, 0, sizeof(s->stored));
 		s->holds = 0;
 
 		vmemmap_shadow_optimize_folio(folio);
 		optimized = folio_test_hugetlb_vmemmap_optimized(folio);
 		undone += !optimized;
-		/* A store that changed nothing and met no step is no reason. */
-		failed += optimized != (s->at >= HOLD_REJOINED);
+		failed += optimized != (s->at[0] == HOLD_NEVER);
 		if (optimized)
 			failed += !!vmemmap_shadow_restore_folio(folio);
-		failed += !s->page || !stray_store_is_there(s);
+		for (n = 0; n < ARRAY_SIZE(s->at); n++) {
+			if (s->at[n] == HOLD_NEVER)
+				continue;
+			windows++;
+			failed += !s->stored[n] ||
+				  !stray_store_is_there(s, s->stored[n]);
+		}
 		failed += folio_test_hugetlb_vmemmap_optimized(folio);
 
 		stray_wipe(folio);
@@ -932,18 +1079,18 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 			break;
 	}
 
-	KUNIT_EXPECT_EQ_MSG(test, failed, 0, "window %u, hold %u, kind %u", i,
-			    s->at, s->kind);
-	KUNIT_EXPECT_EQ(test, i, STRAY_WINDOWS);
+	KUNIT_EXPECT_EQ_MSG(test, failed, 0, "window %u, holds %u and %u, kind %u",
+			    windows, s->at[0], s->at[1], s->kind);
+	KUNIT_EXPECT_GE(test, windows, STRAY_WINDOWS);
 	if (c->run != stray_in_thread)
-		KUNIT_EXPECT_GT(test, s->hardirqs, i / 2);
-	KUNIT_EXPECT_EQ(test, i, vmemmap_shadow_counter("write recoveries") -
-				 recoveries);
+		KUNIT_EXPECT_GT(test, s->hardirqs, windows / 2);
+	KUNIT_EXPECT_EQ(test, windows,
+			vmemmap_shadow_counter("write recoveries") - recoveries);
 	KUNIT_EXPECT_EQ(test, undone, vmemmap_shadow_counter("roll-backs") -
 				      roll_backs);
 	KUNIT_EXPECT_EQ(test, key_count(), key);
 	kunit_info(test, "%u windows, %ld recoveries, %ld roll-backs, %u in hardirq, %s",
-		   i, vmemmap_shadow_counter("write recoveries") - recoveries,
+		   windows, vmemmap_shadow_counter("write recoveries") - recoveries,
 		   undone, s->hardirqs, lse ? "LSE" : "LL/SC");
 	expect_restored(test, folio);
 	put_huge_folio(test, folio);
@@ -1544,6 +1691,7 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE_PARAM(step_from_another_state_is_lost, chain_gen_params),
 	KUNIT_CASE_PARAM(step_changes_permission_or_page_but_not_both,
 			 chain_gen_params),
+	KUNIT_CASE(step_from_or_to_no_state_is_refused),
 	KUNIT_CASE(step_of_unsound_entry_is_refused),
 	KUNIT_CASE_PARAM(optimize_and_restore_folio, size_gen_params),
 	KUNIT_CASE_PARAM(restore_without_memory_changes_nothing,
@@ -1551,7 +1699,8 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE_PARAM(optimize_with_odd_tail_rolls_back, size_gen_params),
 	KUNIT_CASE(optimize_and_restore_list_waits_once),
 	KUNIT_CASE(operations_on_empty_list_wait_for_nobody),
-	KUNIT_CASE(operations_on_mixed_list_do_what_is_left),
+	KUNIT_CASE_PARAM(operations_on_mixed_list_do_what_is_left,
+			 where_gen_params),
 	KUNIT_CASE(restore_list_without_memory_keeps_progress),
 	KUNIT_CASE(optimize_of_self_hosted_vmemmap_is_refused),
 	KUNIT_CASE_PARAM(stray_store_is_kept_and_its_folio_rolled_back,

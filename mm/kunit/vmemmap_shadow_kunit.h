@@ -20,6 +20,25 @@
 
 /* A folio as HugeTLB hands it over: typed, frozen, in nobody else's hands. */
 struct folio *huge_folio(struct kunit *test, unsigned long size);
+
+/*
+ * The same with struct pages, and page tables, that nobody else knows of: in the
+ * vmalloc area, which is mapped with pages like the vmemmap. There is no memory
+ * behind these struct pages, so that any size will do, and no fault handler for
+ * the addresses. If raw, all but those that share a page with the head hold
+ * nothing yet, as with the gigantic folios of the boot command line.
+ */
+struct folio *synthetic_folio(struct kunit *test, unsigned long size, bool raw);
+
+enum where { SYNTHETIC, LIVE };
+
+extern const char * const where_name[];
+/* For KUNIT_CASE_PARAM(): first the one, then the other. */
+const void *where_gen_params(const void *prev, char *desc);
+
+/* Either of these, not raw. */
+struct folio *folio_at(struct kunit *test, enum where where, unsigned long size);
+
 /* Give it back, and see that the page allocator finds nothing wrong with it. */
 void put_huge_folio(struct kunit *test, struct folio *folio);
 /* All entries OWNED, no page mapped twice, all that follow the head plain. */
@@ -27,9 +46,10 @@ void expect_restored(struct kunit *test, struct folio *folio);
 /* All entries SHARED, and everybody finds the head. */
 void expect_optimized(struct kunit *test, struct folio *folio);
 
+/* Tail entries; none if all of its struct pages share a page. */
 static inline unsigned int nr_tails(const struct folio *folio)
 {
-	return folio_nr_pages(folio) / PAGES_PER_ENTRY - 1;
+	return max(1UL, folio_nr_pages(folio) / PAGES_PER_ENTRY) - 1;
 }
 
 #endif

@@ -53,6 +53,7 @@ static struct observer {
 	unsigned int stores, rounds, tlbis, singles, waits, allocs, freed;
 	unsigned int fail_alloc_at;	/* count from 0; UINT_MAX: never fail */
 	bool all_readers;		/* look at every struct page */
+	bool no_readers;		/* there are no tails yet to look at */
 
 	/* A stray store, at one of the operations. */
 	enum inject inject;
@@ -151,6 +152,8 @@ static void check_readers(const struct watched *w)
 	struct page *page = (struct page *)w->addr;
 	unsigned int i;
 
+	if (obs.no_readers)
+		return;
 	for (i = 0; i < PAGES_PER_ENTRY; i++) {
 		if (obs.all_readers || i <= HEAD_PAGES || i + 1 == PAGES_PER_ENTRY)
 			check_reader(page + i, w->folio);
@@ -255,7 +258,7 @@ static bool obs_store(unsigned long *word, unsigned long old, unsigned long new)
 	obs.stores += done;
 	if (w) {
 		check_entry(w);
-		if (obs.all_readers) {
+		if (obs.all_readers || obs.no_readers) {
 			check_readers(w);
 		} else {
 			const unsigned int i =
@@ -428,39 +431,59 @@ static void expect_counts(struct kunit *test, unsigned int rounds,
 	obs.freed = 0;
 }
 
-struct size_param {
+/* The huge pages that this granule has. */
+static const struct size_param {
 	const char *name;
 	unsigned long size;
-};
-
-/* What huge pages this granule has, as far as they fit into a test guest. */
-static const struct size_param sizes[] = {
+} sizes[] = {
 	{ "CONT_PTE_SIZE", CONT_PTE_SIZE },
 	{ "PMD_SIZE", PMD_SIZE },
 	{ "CONT_PMD_SIZE", CONT_PMD_SIZE },
-	{ "1 GiB", SZ_1G },
+	{ "PUD_SIZE", PUD_SIZE },
 };
 
-static void size_desc(const struct size_param *p, char *desc)
+struct sized {
+	const struct size_param *size;
+	enum where where;
+};
+
+/* Each of them, on synthetic page tables and on the live vmemmap. */
+static const void *sized_gen_params(const void *prev, char *desc)
 {
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s (%lu KiB)", p->name,
-		 p->size / SZ_1K);
+	static struct sized all[2 * ARRAY_SIZE(sizes)];
+	const size_t n = prev ? (const struct sized *)prev - all + 1 : 0;
+	const unsigned int nr = ARRAY_SIZE(sizes) - !pud_sect_supported();
+
+	if (n == 2 * nr)
+		return NULL;
+	all[n].size = &sizes[n / 2];
+	all[n].where = n % 2;
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s (%lu KiB), %s",
+		 all[n].size->name, all[n].size->size / SZ_1K,
+		 where_name[all[n].where]);
+
+	return &all[n];
 }
 
-KUNIT_ARRAY_PARAM(size, sizes, size_desc);
+/*
+ * Few enough that each of them can be looked at after each sync, and all of a
+ * page after each store.
+ */
+#define READ_EACH	(16UL * PTRS_PER_PTE)
 
 static void one_folio_there_and_back(struct kunit *test)
 {
-	const struct size_param *p = test->param_value;
+	const struct sized *p = test->param_value;
 	const long steps = vmemmap_shadow_counter("entries stepped");
+	const unsigned long size = p->size->size;
 	unsigned int tails, windows;
 	struct folio *folio;
 
-	if (p->size > SZ_1G)
+	if (p->where == LIVE && size > SZ_1G)
 		kunit_skip(test, "%lu MiB do not fit into a test guest",
-			   p->size / SZ_1M);
-	folio = huge_folio(test, p->size);
-	if (p->size / PAGE_SIZE * sizeof(struct page) <= PAGE_SIZE) {
+			   size / SZ_1M);
+	folio = folio_at(test, p->where, size);
+	if (size / PAGE_SIZE * sizeof(struct page) <= PAGE_SIZE) {
 		/* All of its vmemmap is one page: there is nothing to give back. */
 		vmemmap_shadow_optimize_folio(folio);
 		KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
@@ -472,14 +495,14 @@ static void one_folio_there_and_back(struct kunit *test)
 	tails = nr_tails(folio);
 	windows = DIV_ROUND_UP(tails, WINDOW);
 	watch(test, folio);
-	obs.all_readers = tails < WINDOW / 8;
+	obs.all_readers = folio_nr_pages(folio) <= READ_EACH;
 
 	vmemmap_shadow_optimize_folio(folio);
 	expect_nothing_seen(test);
 	expect_counts(test, 3 * windows, 1, 0, tails);
 	KUNIT_EXPECT_EQ(test, 3L * tails,
 			vmemmap_shadow_counter("entries stepped") - steps);
-	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	expect_optimized(test, folio);
 
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	expect_nothing_seen(test);
@@ -493,8 +516,34 @@ static void one_folio_there_and_back(struct kunit *test)
 	put_huge_folio(test, folio);
 }
 
+/* Of such tails a page at a time is made equal, and every one is plain later. */
+static void raw_tails_of_boot_memory_become_plain_tails(struct kunit *test)
+{
+	struct folio *folio;
+	unsigned long size;
+
+	for (size = PMD_SIZE; get_order(size) <= MAX_PAGE_ORDER; size *= 2)
+		;
+	folio = synthetic_folio(test, size, true);
+	watch(test, folio);
+	obs.no_readers = true;
+	vmemmap_shadow_optimize_folio(folio);
+	expect_nothing_seen(test);
+	expect_counts(test, 3 * DIV_ROUND_UP(nr_tails(folio), WINDOW), 1, 0,
+		      nr_tails(folio));
+	expect_optimized(test, folio);
+
+	obs.no_readers = false;
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	expect_nothing_seen(test);
+	expect_restored(test, folio);
+	unwatch_all();
+	put_huge_folio(test, folio);
+}
+
 static void list_of_several_windows_there_and_back(struct kunit *test)
 {
+	const enum where where = *(const enum where *)test->param_value;
 	const unsigned long size = PMD_SIZE;
 	const unsigned int per_folio = size / PAGE_SIZE / PAGES_PER_ENTRY - 1;
 	const unsigned int per_window = min(64UL, WINDOW / per_folio);
@@ -505,23 +554,17 @@ static void list_of_several_windows_there_and_back(struct kunit *test)
 	LIST_HEAD(restored);
 	unsigned int i;
 
-	for (i = 0; i < nr; i++) {
-		if (i * size > SZ_2G)
-			break;
-		folio = huge_folio(test, size);
-		watch(test, folio);
-		list_add(&folio->lru, &folios);
-	}
-	if (i < nr) {
-		list_for_each_entry_safe(folio, next, &folios, lru)
-			put_huge_folio(test, folio);
+	if (where == LIVE && nr * size > SZ_2G)
 		kunit_skip(test, "%u folios of %lu MiB do not fit into a test guest",
 			   nr, size / SZ_1M);
+	for (i = 0; i < nr; i++) {
+		folio = folio_at(test, where, size);
+		watch(test, folio);
+		list_add(&folio->lru, &folios);
 	}
 
 	vmemmap_shadow_optimize_folios(&folios);
 	expect_nothing_seen(test);
-	/* At least; folios of another node or order would make more. */
 	expect_counts(test, 3 * windows, 1, 0, nr * per_folio);
 
 	KUNIT_EXPECT_EQ(test, nr, vmemmap_shadow_restore_folios(&folios, &restored));
@@ -539,7 +582,8 @@ static void list_of_several_windows_there_and_back(struct kunit *test)
 
 static void each_allocation_fails_in_turn(struct kunit *test)
 {
-	struct folio *folio = huge_folio(test, PMD_SIZE);
+	const enum where where = *(const enum where *)test->param_value;
+	struct folio *folio = folio_at(test, where, PMD_SIZE);
 	unsigned int n;
 
 	watch(test, folio);
@@ -641,24 +685,29 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 /* ------------------------------------------------------------------------ */
 /* At the same time							    */
 
+#define MAX_READERS	4
+
 struct crowd_param {
 	unsigned int folios;
+	unsigned int cpus;		/* at most so many readers, one on each */
 	bool hardirq;
 };
 
 static const struct crowd_param crowds[] = {
-	{ 1, false }, { 1, true }, { 10, false }, { 80, false }, { 80, true },
+	{ 1, 1, false }, { 1, MAX_READERS, false }, { 1, MAX_READERS, true },
+	{ 10, 1, true }, { 10, MAX_READERS, false },
+	{ 80, 1, false }, { 80, MAX_READERS, false }, { 80, MAX_READERS, true },
 };
 
 static void crowd_desc(const struct crowd_param *p, char *desc)
 {
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u folios, readers in %s",
-		 p->folios, p->hardirq ? "hardirq" : "threads");
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u folios, readers in %s, on %u CPUs",
+		 p->folios, p->hardirq ? "hardirq" : "threads",
+		 min(p->cpus, num_online_cpus()));
 }
 
 KUNIT_ARRAY_PARAM(crowd, crowds, crowd_desc);
 
-#define MAX_READERS	4
 #define MAX_FOLIOS	80
 #define CROWD_NS	100000
 
@@ -768,7 +817,7 @@ static void readers_meanwhile_always_find_the_head(struct kunit *test)
 	for_each_online_cpu(cpu) {
 		struct reader *r = &c->reader[nr];
 
-		if (nr == MAX_READERS)
+		if (nr == p->cpus)
 			break;
 		r->crowd = c;
 		r->page = nr;
@@ -876,9 +925,10 @@ static void reader_in_rcu_section_keeps_optimize_from_sealing(struct kunit *test
 }
 
 static struct kunit_case observer_cases[] = {
-	KUNIT_CASE_PARAM(one_folio_there_and_back, size_gen_params),
-	KUNIT_CASE(list_of_several_windows_there_and_back),
-	KUNIT_CASE(each_allocation_fails_in_turn),
+	KUNIT_CASE_PARAM(one_folio_there_and_back, sized_gen_params),
+	KUNIT_CASE(raw_tails_of_boot_memory_become_plain_tails),
+	KUNIT_CASE_PARAM(list_of_several_windows_there_and_back, where_gen_params),
+	KUNIT_CASE_PARAM(each_allocation_fails_in_turn, where_gen_params),
 	KUNIT_CASE_PARAM(stray_store_at_each_store_is_kept, inject_gen_params),
 	KUNIT_CASE_PARAM(readers_meanwhile_always_find_the_head,
 			 crowd_gen_params),

@@ -48,6 +48,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmemmap_shadow.h>
+#include <linux/vmemmap_shadow_chain.h>
 #include <linux/vmstat.h>
 #include <linux/xarray.h>
 
@@ -74,6 +75,13 @@
 static_assert(!(SHADOW_TAG & ~PTE_SWBITS_MASK));
 static_assert(!(SHADOW_TAG & (PTE_DIRTY | PTE_SPECIAL | PTE_WRITE)));
 static_assert(HWEIGHT64(SHADOW_TAG) == ilog2(VMEMMAP_SHADOW_NR_STATES));
+
+/* The models know the states by these numbers. */
+static_assert(VMEMMAP_SHADOW_OWNED == SHADOW_TAG_OWNED);
+static_assert(VMEMMAP_SHADOW_SEALED == SHADOW_TAG_SEALED);
+static_assert(VMEMMAP_SHADOW_JOINED == SHADOW_TAG_JOINED);
+static_assert(VMEMMAP_SHADOW_SHARED == SHADOW_TAG_SHARED);
+static_assert(VMEMMAP_SHADOW_NR_STATES == SHADOW_NR_TAGS);
 
 /*
  * A window is the set of entries that are stepped together between two TLBI
@@ -324,10 +332,10 @@ static void shadow_debug_synced(unsigned long start, unsigned long nr) { }
  * @old:	what it has to be
  * @new:	what it becomes
  *
- * Release, [B]: whoever translates through the new entry must find in the page what
- * was stored there before this step. It pairs with the translation table walk
- * of every other CPU, whose read of the entry is ordered before the access that
- * needed it (Arm ARM, "Definition of the Arm memory model",
+ * Release, [B]: whoever translates through the new entry must find in the page
+ * what was stored there before this step. It pairs with the translation table
+ * walk of every other CPU, whose read of the entry is ordered before the access
+ * that needed it (Arm ARM, "Definition of the Arm memory model",
  * translation-intrinsically-before). Without it a reader could see bytes from
  * before shadow_equalize() or shadow_fill().
  *
@@ -397,8 +405,8 @@ void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
  * vmemmap_shadow_tlbi_sync() - wait until every CPU has done its TLBIs
  *
  * And has completed the accesses that it started through what they drop: the
- * second half of [G], see shadow_tlbi_round(). The
- * ISB gives this CPU, too, the new entries.
+ * second half of [G], see shadow_tlbi_round(). The ISB gives this CPU, too, the
+ * new entries.
  */
 VISIBLE_IF_KUNIT
 void vmemmap_shadow_tlbi_sync(void)
@@ -517,23 +525,13 @@ void vmemmap_shadow_ref_hold(struct page *page)
 /* Does an entry in this state map the head's vmemmap page? */
 static bool shadow_maps_head(enum vmemmap_shadow_state state)
 {
-	return state == VMEMMAP_SHADOW_JOINED || state == VMEMMAP_SHADOW_SHARED;
+	return SHADOW_TAG_MAPS_HEAD(state);
 }
 
 static bool shadow_is_writable(enum vmemmap_shadow_state state)
 {
-	return state == VMEMMAP_SHADOW_OWNED || state == VMEMMAP_SHADOW_SHARED;
+	return SHADOW_TAG_IS_WRITABLE(state);
 }
-
-/* The states that one step can reach, by the state it starts from. */
-static const u8 shadow_next[VMEMMAP_SHADOW_NR_STATES] = {
-	[VMEMMAP_SHADOW_OWNED]	= BIT(VMEMMAP_SHADOW_SEALED),
-	[VMEMMAP_SHADOW_SEALED]	= BIT(VMEMMAP_SHADOW_OWNED) |
-				  BIT(VMEMMAP_SHADOW_JOINED),
-	[VMEMMAP_SHADOW_JOINED]	= BIT(VMEMMAP_SHADOW_SEALED) |
-				  BIT(VMEMMAP_SHADOW_SHARED),
-	[VMEMMAP_SHADOW_SHARED]	= BIT(VMEMMAP_SHADOW_JOINED),
-};
 
 /**
  * vmemmap_shadow_pte_state() - read the state off an entry
@@ -599,7 +597,8 @@ int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
 	const pte_t old = __ptep_get(ptep);
 	pte_t new;
 
-	if (from >= VMEMMAP_SHADOW_NR_STATES || !(shadow_next[from] & BIT(to)))
+	if (from >= VMEMMAP_SHADOW_NR_STATES || to >= VMEMMAP_SHADOW_NR_STATES ||
+	    !SHADOW_CHAIN_HAS(from, to))
 		return -EINVAL;
 	if (!shadow_pte_is_sound(old))
 		return -EINVAL;
@@ -801,7 +800,8 @@ bool vmemmap_shadow_ref_add_unless(struct page *page, int nr, int u)
 	/*
 	 * Once more, for the page may have turned into an alias in between,
 	 * and then it is the head that got the reference. [I]: fully ordered
-	 * after the exchange; pairs with [A] and [B]. The head cannot be restored while it has it.
+	 * after the exchange; pairs with [A] and [B]. The head cannot be
+	 * restored while it has it.
 	 */
 	folio = page_folio(page);
 	if (likely(&folio->page == page))
@@ -1209,9 +1209,9 @@ static void shadow_wait_readers(void)
  * @lo:		first tail entry of the window, in each folio
  * @hi:		tail entry behind the window's last, in each folio
  *
- * [G]: the first DSB makes the steps before it visible to every walker before the
- * TLBIs are issued; without it a CPU could walk and cache the old entry after
- * the TLBI. The second one, in vmemmap_shadow_tlbi_sync(), waits until every
+ * [G]: the first DSB makes the steps before it visible to every walker before
+ * the TLBIs are issued; without it a CPU could walk and cache the old entry
+ * after the TLBI. The second one, in vmemmap_shadow_tlbi_sync(), waits until every
  * CPU has dropped the old translations and completed the accesses it started
  * through them; without it the next step would find them in use. See Arm ARM,
  * "TLB maintenance".
@@ -1953,6 +1953,13 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 	int ret = 0;
 
 	might_sleep();
+	list_for_each_entry_safe(folio, next, folios, lru) {
+		if (!folio_test_hugetlb_vmemmap_optimized(folio))
+			list_move_tail(&folio->lru, restored);
+	}
+	if (list_empty(folios))
+		return 0;
+
 	shadow_sort_folios(folios);
 	was = shadow_was_alloc(&one, &max);
 	while (!ret && !list_empty(folios)) {
@@ -1964,11 +1971,7 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 		 * folio gets any: then nothing of that folio has changed.
 		 */
 		shadow_batch_init(&b, was, max);
-		list_for_each_entry_safe(folio, next, folios, lru) {
-			if (!folio_test_hugetlb_vmemmap_optimized(folio)) {
-				list_move_tail(&folio->lru, restored);
-				continue;
-			}
+		list_for_each_entry(folio, folios, lru) {
 			if (!shadow_batch_takes(&b, folio))
 				break;
 			ret = shadow_alloc_for(folio, &b.pages);
