@@ -4,6 +4,7 @@
 #
 # A description is made of these:
 #	kernel guest|debug|mte		which kernel
+#	alone				it measures time: nothing else may run meanwhile
 #	machine CPUS MEM
 #	append PARAMETER...		the kernel's command line
 #	qemu_extra ARG...		more for QEMU's
@@ -13,12 +14,21 @@
 #	logs NAME COUNT REGEX		the console must have so many such lines
 #	expects NAME COUNT REGEX	the same of lines that make any other boot bad;
 #					the kernel must end tainted by an oops then
+#
+# For make check, which has other tests run meanwhile:
+#	BOOT_ONLY=build		build all that the boots need, and boot nothing
+#	BOOT_ONLY=boot		build nothing; those that have to be alone come last,
+#				and wait for .build/busy to be unlocked
 . "$(dirname "$0")/lib.sh"
 
 GRANULE=${GRANULE:-4k} BOOT=${BOOT:-}
 one_of GRANULE "$GRANULE" 4k 16k 64k
+BOOT_ONLY=${BOOT_ONLY:-}
+one_of BOOT_ONLY "$BOOT_ONLY" "" build boot
 
 # shellcheck disable=SC2317 # called by the descriptions
+alone() { d_alone=1; }
+# shellcheck disable=SC2317
 kernel() { d_kernel=$1; }
 # shellcheck disable=SC2317
 machine() { d_cpus=$1 d_mem=$2; }
@@ -92,16 +102,32 @@ result_of()
 	fi
 }
 
+# describe FILE: read a description.
+describe()
+{
+	names=() specs=() kinds=() wants=() expected=() d_qemu=()
+	d_kernel=guest d_cpus=2 d_mem=4G d_append='' d_broken='' d_alone=''
+	# shellcheck disable=SC1090
+	. "$1"
+}
+
+# its_kernel: the kernel of a description; sets obj and image.
+its_kernel()
+{
+	case $d_kernel in
+	mte)	guest_kernel "mte-$GRANULE" "$GRANULE" "$top/configs/mte.config" ;;
+	debug)	guest_kernel "debug-$GRANULE" "$GRANULE" "$top/configs/debug.config" ;;
+	*)	guest_kernel "guest-$GRANULE" "$GRANULE" ;;
+	esac
+}
+
 # one_boot FILE NUMBER: run one description; its KTAP goes to the file.
 one_boot()
 {
-	local names=() specs=() kinds=() wants=() d_kernel=guest d_cpus=2 d_mem=4G d_qemu=() d_append=
-	local expected=() d_broken=
 	local name i rec word args=() rc=0 failed=0 began=$SECONDS mem
 
 	name=$(basename "$1" .sh)
-	# shellcheck disable=SC1090
-	. "$1"
+	describe "$1"
 	if [ -n "$d_broken" ]; then
 		for i in "${names[@]}"; do
 			say "skip - $name: $i (QEMU $qemu_version: $d_broken)"
@@ -110,11 +136,7 @@ one_boot()
 		echo "ok $2 $name # SKIP QEMU $qemu_version: $d_broken" >>"$ktap"
 		return
 	fi
-	case $d_kernel in
-	mte)	guest_kernel "mte-$GRANULE" "$GRANULE" "$top/configs/mte.config" ;;
-	debug)	guest_kernel "debug-$GRANULE" "$GRANULE" "$top/configs/debug.config" ;;
-	*)	guest_kernel "guest-$GRANULE" "$GRANULE" ;;
-	esac
+	its_kernel
 	for i in "${!specs[@]}"; do
 		[ "${kinds[i]}" = logs ] || args+=("${specs[i]}")
 	done
@@ -178,17 +200,37 @@ began=$SECONDS
 lock
 deps kernel guest qemu
 qemu_version=$(qemu-system-aarch64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')
-source_get
-tree_update
-initrd_build arm64
-say "# make boot: $src_name, $GRANULE pages"
-
 mapfile -t files < <(printf '%s\n' "$top"/tests/boot/*.sh | grep -E "/${BOOT:-.*}\\.sh\$")
 [ ${#files[@]} -gt 0 ] || die $E_USAGE "There is no boot called $BOOT in tests/boot/"
+source_get
+if [ "$BOOT_ONLY" = boot ]; then
+	kernels_are_built=1
+else
+	tree_update
+fi
+initrd_build arm64
+if [ "$BOOT_ONLY" = build ]; then
+	for f in "${files[@]}"; do
+		describe "$f"
+		[ -n "$d_broken" ] || its_kernel
+	done
+	exit 0
+fi
+say "# make boot: $src_name, $GRANULE pages"
+
+together=() by_themselves=()
+for f in "${files[@]}"; do
+	describe "$f"
+	if [ -n "$d_alone" ]; then by_themselves+=("$f"); else together+=("$f"); fi
+done
+files=(${together[@]+"${together[@]}"} ${by_themselves[@]+"${by_themselves[@]}"})
 ktap=$out/boot.ktap
 passed=0 failures=0 skipped=0 worst=0
 { echo "KTAP version 1"; echo "1..${#files[@]}"; } >"$ktap"
 for n in "${!files[@]}"; do
+	if [ "$BOOT_ONLY" = boot ] && [ "$n" -eq ${#together[@]} ]; then
+		flock "$build/busy" true
+	fi
 	one_boot "${files[n]}" $((n + 1))
 done
 

@@ -592,8 +592,10 @@ static void each_allocation_fails_in_turn(struct kunit *test)
 		obs.allocs = 0;
 		obs.fail_alloc_at = n;
 		obs.stores = 0;
+		obs.freed = 0;
 		KUNIT_EXPECT_EQ(test, -ENOMEM, vmemmap_shadow_restore_folio(folio));
 		KUNIT_EXPECT_EQ(test, obs.allocs, n + 1);
+		KUNIT_EXPECT_EQ(test, obs.freed, n);
 		KUNIT_EXPECT_EQ(test, obs.stores, 0);
 		KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
 	}

@@ -12,6 +12,7 @@
 }
 
 V=${V:-0}
+QUIET=${QUIET:-}	# no progress: the output is read later
 host_arch=$(uname -m)
 
 say()
@@ -67,6 +68,7 @@ ticker_pid=
 
 ticker_start()
 {
+	[ -z "$QUIET" ] || return 0
 	ticker "$@" &
 	ticker_pid=$!
 }

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Configure and build a kernel in .build/O/KEY/NAME.
 
+# Set where another command has built them, and may be changing the tree by now.
+kernels_are_built=
+
 # kmake_args ARCH OBJDIR: set kmake to the make command for that architecture.
 kmake_args()
 {
@@ -89,6 +92,9 @@ kernel_build()
 	x86_64)	image=$obj/arch/x86/boot/$target ;;
 	*)	image=$obj/arch/$arch/boot/$target ;;
 	esac
+	if [ -n "$kernels_are_built" ] && [ -f "$image" ] && [ -f "$obj/.hvo-built" ]; then
+		return 0
+	fi
 
 	conf_stamp=$({ cat "${frags[@]}"; echo "$kconfig_id $arch"; "$kernel_cc" --version; } |
 		sha256sum | cut -c -16)

@@ -3,6 +3,7 @@
 # cheap as it gets: the ratio, 3.8 to 4.8, is for the record. The bound is there to notice
 # a grace period, or a TLBI round, for each page.
 kernel guest
+alone
 machine 2 8G
 append hugetlb_free_vmemmap=on
 
