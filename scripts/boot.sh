@@ -196,6 +196,21 @@ one_boot()
 	fi
 }
 
+# operations_inlined OBJECT: where KUnit is not built in, nothing is left of the
+# functions that it replaces, not even a call.
+operations_inlined()
+{
+	local ops syms
+
+	syms=$("${kernel_cc%gcc}nm" "$1")
+	ops=$(sed -n 's/^\tKUNIT_STATIC_STUB_REDIRECT(\([a-z_]*\)[,)].*/\1/p' \
+		"$top/arch/arm64/mm/vmemmap_shadow.c")
+	[ -n "$ops" ] || { say "# the source has no operations"; return 1; }
+	grep -q ' T vmemmap_shadow_optimize_folio$' <<<"$syms" ||
+		{ say "# this is not the object"; return 1; }
+	! grep -wF -e kunit_running -e kunit_hooks -f - <(printf '%s\n' "$syms") <<<"$ops"
+}
+
 began=$SECONDS
 lock
 deps kernel guest qemu
@@ -227,6 +242,16 @@ files=(${together[@]+"${together[@]}"} ${by_themselves[@]+"${by_themselves[@]}"}
 ktap=$out/boot.ktap
 passed=0 failures=0 skipped=0 worst=0
 { echo "KTAP version 1"; echo "1..${#files[@]}"; } >"$ktap"
+if [ -z "$BOOT" ]; then
+	guest_kernel "guest-$GRANULE" "$GRANULE"
+	if operations_inlined "$obj/arch/arm64/mm/vmemmap_shadow.o"; then
+		say "ok - boot: the operations that KUnit replaces cost nothing without it"
+		passed=$((passed + 1))
+	else
+		say "not ok - boot: the operations that KUnit replaces cost nothing without it"
+		failures=$((failures + 1)) worst=$E_FAIL
+	fi
+fi
 for n in "${!files[@]}"; do
 	if [ "$BOOT_ONLY" = boot ] && [ "$n" -eq ${#together[@]} ]; then
 		flock "$build/busy" true

@@ -253,6 +253,9 @@ static int pressure(void)
 	pages = pool_set(h, pool_pages(h));
 	check_freed("before", pages, h);
 	hog = spawn_hog(2 * min_free);
+	/* Pages that are copied on write since the fork would cost the hog its life. */
+	if (mlockall(MCL_CURRENT))
+		fatal("mlockall: %s", strerror(errno));
 	if (!busted)
 		write_long("/proc/sys/vm/min_free_kbytes", 4 * min_free);
 	left = pool_set(h, 0);
@@ -264,6 +267,8 @@ static int pressure(void)
 		     hstate_get(h, "surplus_hugepages"));
 	if (start_kb - memmap_kb() > left * (long)h->saved_kb)
 		fail("%ld pages hold %ld kB of vmemmap", left, start_kb - memmap_kb());
+	if (waitpid(hog, NULL, WNOHANG))
+		fail("the process that takes all memory was killed");
 	if (!left)
 		fail("every page could be restored: there was no pressure");
 	write_long("/proc/sys/vm/min_free_kbytes", min_free);
