@@ -85,6 +85,11 @@ mutant()
 	fi
 }
 
+# The kernel without a mutant is kept aside: make kunit need not build it again.
+image=$obj/arch/arm64/boot/Image.gz
+sound=$(cat "$obj/.hvo-built" 2>/dev/null) || true
+[ -z "$sound" ] || cp "$image" "$image.sound"
+
 passed=0 failed=0
 for m in "${names[@]}"; do
 	start=$SECONDS
@@ -102,6 +107,10 @@ for m in "${names[@]}"; do
 done
 tree_update
 rm -f "$obj/.hvo-built"
+if [ -n "$sound" ]; then
+	mv "$image.sound" "$image"
+	echo "$sound" >"$obj/.hvo-built"
+fi
 printf '%s %s 0\n' "$passed" "$failed" >"$build/mutants.count"
 say "# mutants: $passed killed, $failed survived or void ($((SECONDS - began)) s); consoles: out/mutant-*.ktap"
 [ $((passed + failed)) -gt 0 ] || exit $E_NOTEST
