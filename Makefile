@@ -2,7 +2,7 @@
 # Thin: each target is a script of the same name in scripts/.
 export GRANULE CPUS MEM HVO KSRC V MUTANTS BIG RUN HERD7
 
-targets := series herd7 writers lint models run kunit mutants boot x86 objdiff check
+targets := series herd7 writers lint models run kunit coverage mutants boot x86 objdiff check
 
 help:
 	@scripts/help.sh

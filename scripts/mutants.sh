@@ -41,7 +41,7 @@ say "# make mutants: $src_name, $GRANULE pages, ${#names[@]} of ${#all[@]} mutan
 obj=$build/O/$src_key/kunit-$GRANULE
 mkdir -p "$obj" "$build/log"
 kunit_args "$obj" "$granule_symbol"
-qemu_args arm64 2 4096
+qemu_args arm64 2 "$(kunit_mb "$GRANULE")"
 export PYTHONDONTWRITEBYTECODE=1
 
 # mutant NAME: print killed, survived or void, and why.

@@ -346,6 +346,41 @@ static int shadow_test_init(struct kunit *test)
 	return 0;
 }
 
+static void free_synthetic_folio(struct folio *folio)
+{
+	const unsigned int nr = nr_tails(folio) + 1;
+	unsigned long addr = (unsigned long)folio;
+	struct page *page, *next;
+	LIST_HEAD(pages);
+	unsigned int n;
+
+	for (n = 0; n < nr; n++, addr += PAGE_SIZE)
+		list_add(&pte_page(*vmemmap_shadow_ptep(addr))->lru, &pages);
+	vunmap(folio);
+	list_for_each_entry_safe(page, next, &pages, lru)
+		__free_page(page);
+}
+
+/*
+ * What a case has got goes back when it ends, also if it was skipped or failed
+ * half way, as far as that is safe then.
+ */
+static void give_back(void *data)
+{
+	struct folio *folio = data;
+
+	if (folio_ref_count(folio) || vmemmap_shadow_restore_folio(folio))
+		return;
+	if (is_vmalloc_addr(folio)) {
+		free_synthetic_folio(folio);
+		return;
+	}
+	__folio_clear_hugetlb(folio);
+	folio_change_private(folio, NULL);
+	folio_ref_unfreeze(folio, 1);
+	folio_put(folio);
+}
+
 struct folio *huge_folio(struct kunit *test, unsigned long size)
 {
 	const int order = get_order(size);
@@ -366,6 +401,7 @@ struct folio *huge_folio(struct kunit *test, unsigned long size)
 	INIT_LIST_HEAD(&folio->lru);
 	folio_change_private(folio, NULL);
 	KUNIT_ASSERT_TRUE(test, folio_ref_freeze(folio, 1));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, give_back, folio));
 
 	return folio;
 }
@@ -404,23 +440,9 @@ struct folio *synthetic_folio(struct kunit *test, unsigned long size, bool raw)
 	__folio_set_hugetlb(folio);
 	INIT_LIST_HEAD(&folio->lru);
 	kvfree(pages);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, give_back, folio));
 
 	return folio;
-}
-
-static void put_synthetic_folio(struct folio *folio)
-{
-	const unsigned int nr = nr_tails(folio) + 1;
-	unsigned long addr = (unsigned long)folio;
-	struct page *page, *next;
-	LIST_HEAD(pages);
-	unsigned int n;
-
-	for (n = 0; n < nr; n++, addr += PAGE_SIZE)
-		list_add(&pte_page(*vmemmap_shadow_ptep(addr))->lru, &pages);
-	vunmap(folio);
-	list_for_each_entry_safe(page, next, &pages, lru)
-		__free_page(page);
 }
 
 const char * const where_name[] = {
@@ -451,15 +473,7 @@ void put_huge_folio(struct kunit *test, struct folio *folio)
 	const bool tainted = test_taint(TAINT_BAD_PAGE);
 
 	KUNIT_ASSERT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
-	if (is_vmalloc_addr(folio)) {
-		put_synthetic_folio(folio);
-		return;
-	}
-	__folio_clear_hugetlb(folio);
-	folio_change_private(folio, NULL);
-	folio_ref_unfreeze(folio, 1);
-	folio_put(folio);
-
+	kunit_release_action(test, give_back, folio);
 	if (!tainted)
 		KUNIT_EXPECT_FALSE_MSG(test, test_taint(TAINT_BAD_PAGE),
 				       "bad page when the folio was freed");

@@ -42,6 +42,15 @@ kunit_args()
 	done
 }
 
+# kunit_mb GRANULE: the memory of its guest, in MiB: for four huge pages of a PMD.
+kunit_mb()
+{
+	case $1 in
+	64k)	echo 8192 ;;
+	*)	echo 4096 ;;
+	esac
+}
+
 # config_check CONFIG FRAGMENT...: every line of the fragments must hold.
 config_check()
 {

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Judge what gcov counted for one source file.
+
+Usage: coverage.py GCOV_JSON SOURCE TEXT LINES BRANCHES
+
+Prints the lines and the branches that were reached, in per cent, and writes the
+others to TEXT, with the source. Exits with 1 if there are fewer than LINES or
+BRANCHES per cent, or if nothing was counted at all.
+
+A branch counts if gcov has one there. That is so also inside macros of the
+kernel's, whose branches gcov takes for those of the line that uses the macro.
+Those of the macros below are not this file's to reach, and are left out of the
+second figure, which is the one that is judged; the first one has them.
+"""
+import json
+import re
+import sys
+
+# The replacement of an operation by KUnit, which it looks up by an interface of
+# its own; a tracepoint that nobody has enabled; a warning that nobody wants.
+NOT_OURS = re.compile(r'\b(KUNIT_STATIC_STUB_REDIRECT|trace_\w+|SHADOW_WARN_ON|'
+                      r'VM_WARN_ON_ONCE_FOLIO|pr_warn_once|pr_err_ratelimited)\(')
+
+
+def counted(path, source):
+    """{line: (count, [count of each branch])}, instances of a line put together."""
+    lines = {}
+    with open(path, encoding='utf-8') as f:
+        files = json.load(f)['files']
+    for entry in files:
+        if not source.endswith('/' + entry['file'].lstrip('./')) and \
+           not entry['file'].endswith(source):
+            continue
+        for line in entry['lines']:
+            n, branches = line['line_number'], [b['count'] for b in line['branches']]
+            count, known = lines.get(n, (0, []))
+            if len(known) == len(branches):
+                branches = [a + b for a, b in zip(known, branches)]
+            else:
+                branches = known + branches
+            lines[n] = (count + line['count'], branches)
+    return lines
+
+
+def percent(part, whole):
+    return 100.0 * part / whole if whole else 0.0
+
+
+def main():
+    path, source, text, want_lines, want_branches = sys.argv[1:]
+    with open(source, encoding='utf-8') as f:
+        code = f.read().split('\n')
+    lines = counted(path, source)
+    out = []
+    reached = ours = ours_taken = every = every_taken = 0
+    for n in sorted(lines):
+        count, branches = lines[n]
+        taken = sum(1 for b in branches if b)
+        reached += count > 0
+        every += len(branches)
+        every_taken += taken
+        not_ours = NOT_OURS.search(code[n - 1])
+        if not not_ours:
+            ours += len(branches)
+            ours_taken += taken
+        if count == 0:
+            out.append(f'line   {n:5}: {code[n - 1].strip()}')
+        elif taken < len(branches):
+            what = 'macro ' if not_ours else 'branch'
+            out.append(f'{what} {n:5}: {code[n - 1].strip()} '
+                       f'({len(branches) - taken} of {len(branches)})')
+    line, branch = percent(reached, len(lines)), percent(ours_taken, ours)
+    said = (f'{reached} of {len(lines)} lines, {line:.1f} %\n'
+            f'{every_taken} of {every} branches, {percent(every_taken, every):.1f} %, '
+            f'with those of macros\n'
+            f'{ours_taken} of {ours} branches, {branch:.1f} %, without')
+    with open(text, 'w', encoding='utf-8') as f:
+        f.write('\n'.join([said, '', 'not reached:'] + out) + '\n')
+    print(said)
+    bad = 0
+    if line < float(want_lines):
+        print(f'fewer than {want_lines} % of the lines')
+        bad = 1
+    if branch < float(want_branches):
+        print(f'fewer than {want_branches} % of the branches')
+        bad = 1
+    return bad
+
+
+if __name__ == '__main__':
+    sys.exit(main())

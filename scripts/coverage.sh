@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# make coverage: which lines and branches of vmemmap_shadow.c the KUnit suites reach,
+# counted by gcov; out/coverage-GRANULE.txt lists those that they do not.
+#
+# A kernel of its own: only that object is profiled, and lockdep is on, which finds
+# nothing either. KUnit runs before init does; init writes the counts to the console.
+. "$(dirname "$0")/lib.sh"
+
+GRANULE=${GRANULE:-4k}
+one_of GRANULE "$GRANULE" 4k 16k 64k
+want_lines=95 want_branches=90	# per cent
+
+began=$SECONDS
+lock
+deps kernel qemu kunit
+source_get
+tree_update
+busybox_get arm64
+say "# make coverage: $src_name, $GRANULE pages"
+
+file=arch/arm64/mm/vmemmap_shadow
+obj=$build/O/$src_key/coverage-$GRANULE
+log=$build/log/coverage-$GRANULE.log
+con=$out/coverage-$GRANULE.console
+text=$out/coverage-$GRANULE.txt
+work=$build/coverage
+mkdir -p "$obj" "$work" "$out"
+kunit_args "$obj" "CONFIG_ARM64_${GRANULE^^}_PAGES=y"
+for c in GCOV_KERNEL DEBUG_FS BLK_DEV_INITRD BINFMT_ELF BINFMT_SCRIPT PROVE_LOCKING; do
+	conf+=("--kconfig_add=CONFIG_$c=y")
+done
+conf+=(--make_options=GCOV_PROFILE_vmemmap_shadow.o=y)
+
+stamp="$tree_id $("$kernel_cc" --version | head -n 1) $(sha256sum <"$0")"
+image=$obj/arch/arm64/boot/Image.gz
+if [ ! -f "$image" ] || [ "$(cat "$obj/.hvo-built" 2>/dev/null)" != "$stamp" ]; then
+	rm -f "$obj/.hvo-built"
+	cd "$tree"
+	PYTHONDONTWRITEBYTECODE=1 logged "coverage kernel" "$log" \
+		"find '$obj' -name '*.o' | wc -l | sed 's/\$/ objects built/'" \
+		python3 tools/testing/kunit/kunit.py build --arch=arm64 "--build_dir=$obj" \
+		"${conf[@]}" || exit $E_FAIL
+	cd "$top"
+	echo "$stamp" >"$obj/.hvo-built"
+fi
+
+# An init that writes what gcov has counted to the console.
+rm -rf "$work/root"
+mkdir -p "$work/root/bin" "$work/root/debug"
+cp "$busybox" "$work/root/bin/busybox"
+cat >"$work/root/init" <<'SH'
+#!/bin/busybox sh
+/bin/busybox dmesg -n 1
+/bin/busybox mount -t debugfs none /debug
+for f in $(/bin/busybox find /debug/gcov -name vmemmap_shadow.gcda); do
+	echo "gcov begin"
+	/bin/busybox base64 "$f"
+	echo "gcov end"
+done
+/bin/busybox poweroff -f
+SH
+chmod +x "$work/root/init"
+(cd "$work/root" && find . | sort | cpio --quiet -o -H newc -R 0:0) | gzip -1 >"$work/initrd.gz"
+
+# counted GLOB: boot with the cases of GLOB; the counts go to $work/vmemmap_shadow.gcda.
+# Each value of the parameter is met, the last one holds.
+counted()
+{
+	local qemu console rc=0
+
+	qemu_args arm64 2 "$(kunit_mb "$GRANULE")"
+	qemu+=(-nodefaults -display none -no-reboot -serial "file:$con"
+		-kernel "$image" -initrd "$work/initrd.gz" -append "console=$console panic=-1
+		hugetlb_free_vmemmap=on vmemmap_pagegran=off vmemmap_pagegran=twice
+		vmemmap_pagegran vmemmap_pagegran=on kunit.filter_glob=$1")
+	rm -f "$work/vmemmap_shadow.gcda"
+	logged "guest" "$build/log/qemu.log" "grep -ac ' ok ' '$con'" \
+		timeout --foreground -k 5 600 "${qemu[@]}" || rc=$?
+	[ "$rc" -eq 0 ] || die $E_TIMEOUT "The guest was not done after 600 s; its console: $(rel "$con")"
+	tr -d '\r' <"$con" | sed -n '/^gcov begin$/,/^gcov end$/{/^gcov/!p}' |
+		base64 -d >"$work/vmemmap_shadow.gcda" 2>/dev/null || true
+	[ -s "$work/vmemmap_shadow.gcda" ] ||
+		die $E_NOTEST "The guest left no counts; its console: $(rel "$con")"
+}
+
+# judge: print lines and branches in per cent, and write the text; fails below what
+# is wanted. gcov knows the lines of headers as theirs, but a macro's branches as those
+# of the line that uses it.
+judge()
+{
+	cp "$obj/$file.gcno" "$work/"
+	(cd "$work" && "${kernel_cc%gcc}gcov" -b -c -j -t vmemmap_shadow.gcda) \
+		>"$work/counts.json" 2>"$work/gcov.log" || { cat "$work/gcov.log"; return 1; }
+	python3 "$top/scripts/coverage.py" "$work/counts.json" "$tree/$file.c" "$text" \
+		"$want_lines" "$want_branches"
+}
+
+passed=0 failed=0
+
+# verdict NAME RC FILE
+verdict()
+{
+	if [ "$2" -eq 0 ]; then
+		say "ok - coverage: $1"
+		passed=$((passed + 1))
+	else
+		say "not ok - coverage: $1"
+		failed=$((failed + 1))
+	fi
+	sed 's/^/# /' "$3"
+}
+
+# Twin: what one case reaches is not enough, for lines or for branches.
+rc=1
+counted vmemmap_shadow.state_of_untouched_entry_is_owned
+if judge >"$work/said"; then
+	echo "it should have failed" >>"$work/said"
+elif grep -q 'fewer than .* of the lines' "$work/said" && grep -q 'fewer than .* of the branches' "$work/said"; then
+	rc=0
+fi
+verdict "one case does not reach enough" "$rc" "$work/said"
+
+counted '*'
+rc=0
+grep -aE '^ *not ok |^ok .* # SKIP' "$con" >"$work/said" && rc=1
+if [ "$(log_count "$re_panic|$re_fault|$re_bad_page|$re_warning" "$con")" -gt 0 ]; then
+	rc=1
+	grep -aE "$re_panic|$re_fault|$re_bad_page|$re_warning" "$con" | head -n 3 >>"$work/said"
+fi
+verdict "all suites pass, and lockdep finds nothing" "$rc" "$work/said"
+rc=0
+judge >"$work/said" || rc=1
+verdict "$want_lines % of the lines and $want_branches % of the branches of $file.c" "$rc" "$work/said"
+
+say "# what is not reached: $(rel "$text"), console: $(rel "$con"), log: $(rel "$log")"
+printf '%s %s 0\n' "$passed" "$failed" >"$build/coverage.count"
+say "# coverage: $passed passed, $failed failed, 0 skipped ($((SECONDS - began)) s)"
+[ "$failed" -eq 0 ] || exit $E_FAIL
+[ "$GRANULE" != 4k ] || record coverage $((SECONDS - began))
