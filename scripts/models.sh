@@ -4,68 +4,75 @@
 . "$(dirname "$0")/lib.sh"
 . "$top/models/judge.sh"
 
-BIG=${BIG:-0}
+BIG=${BIG:-0} RUN=${RUN:-}
 one_of BIG "$BIG" 0 1
-began=$SECONDS
 lock
 deps models
+other=
+[ "$BIG$RUN" = 0 ] || other=other
+checks_begin models $other
 source_get
 model=$top/models/shadow.pml
-work=$build/models
-table=$out/models.md
-mkdir -p "$out"
 code=$top/arch/arm64/mm/vmemmap_shadow.c
 header=$top/include/linux/vmemmap_shadow_chain.h
-passed=0 failed=0 skipped=0
-mkdir -p "$work" "$build/log"
-log=$build/log/models.log
-: >"$log"
-printf '| run | verdict | states | s |\n|---|---|---|---|\n' >"$table.new"
+work=$build/models
+table=$out/models.md
+mkdir -p "$work"
+printf '| run | verdict | states | s |\n|---|---|---:|---:|\n' >"$work/table"
 
-# verdict NAME RC FILE: one line for a check, with the text when it failed.
-verdict()
+# row NAME VERDICT STATES SECONDS: one for the table.
+row()
 {
-	if [ "$2" -eq 0 ]; then
-		say "ok - models: $1"
-		passed=$((passed + 1))
-	else
-		say "not ok - models: $1"
-		sed 's/^/  | /' "$3"
-		failed=$((failed + 1))
-	fi
-	{ echo "# $1: $2"; cat "$3"; } >>"$log"
+	# shellcheck disable=SC2016 # Markdown
+	printf '| `%s` | %s | %s | %s |\n' "$@" >>"$work/table"
 }
 
 # ------------------------------------------------------------------------
 # Bound to the code
 
+# bound CODE HEADER MODEL
 bound()
 {
-	shown python3 "$top/models/bound.py" "$1" "$2" "$3" "$top/models/bound.txt"
+	shown python3 "$top/models/bound.py" "$@" "$top/models/bound.txt"
 }
 
 # bound_twin NAME MESSAGE FILE SED: with FILE changed it must say that.
 bound_twin()
 {
-	local name=$1 message=$2 file=$3 edit=$4 rc=1 dir=$work/twin
+	local name=$1 message=$2 file=$3 edit=$4 dir=$work/twin
 
 	mkdir -p "$dir"
 	cp "$code" "$dir/code"
 	cp "$header" "$dir/header"
 	cp "$model" "$dir/model"
 	sed -i -E "$edit" "$dir/$file"
-	if bound "$dir/code" "$dir/header" "$dir/model" >"$work/said"; then
-		echo "it should have said: $message" >>"$work/said"
-	elif grep -qF "$message" "$work/said"; then
-		rc=0
-	fi
-	verdict "$name" "$rc" "$work/said"
+	twin "$name" "$message" bound "$dir"/{code,header,model}
 }
 
-if [ -z "${RUN:-}" ]; then
-	rc=0
-	bound "$code" "$header" "$model" >"$work/said" 2>&1 || rc=1
-	verdict "the model does what the C code does" "$rc" "$work/said"
+# A flag that the model does not know would change nothing.
+flags_known()
+{
+	local f bad=0
+
+	while read -r f; do
+		grep -qE "^#.*\b${f#-D}\b" "$model" || { echo "$f"; bad=1; }
+	done < <(sed -n 's/^ \*   run //p' "$model" | grep -o -e '-D[A-Z_]*' | sort -u)
+	return $bad
+}
+
+# A property that no run violates might as well not be there.
+properties_violated()
+{
+	local f bad=0
+
+	while read -r f; do
+		grep -qE "^ \*   run .* fails:$f " "$model" || { echo "$f"; bad=1; }
+	done < <(sed -nE '/^hidden byte reached_/d; s/^hidden byte (([a-z]+_)+[a-z]+);.*/\1/p' "$model")
+	return $bad
+}
+
+if [ -z "$RUN" ]; then
+	run "the model does what the C code does" bound "$code" "$header" "$model"
 	bound_twin "a step that the C code has not is noticed" "in the header only" header \
 		's/SHADOW_TAG_SEALED, SHADOW_TAG_JOINED/SHADOW_TAG_OWNED, SHADOW_TAG_SHARED/'
 	bound_twin "a TLBI round that the C code loses is noticed" "shadow_optimize_window: " code \
@@ -74,138 +81,185 @@ if [ -z "${RUN:-}" ]; then
 		's/^(\t)vmemmap_shadow_copy\(/\1flush_cache_page(page);&/'
 	bound_twin "an operation that the model loses is noticed" "shadow_replain: " model \
 		's/C: shadow_replain: /C, /'
-	# A flag that the model does not know would change nothing.
-	rc=0
-	sed -n 's/^ \*   run //p' "$model" | grep -o -e '-D[A-Z_]*' | sort -u |
-		while read -r f; do
-			grep -qE "^#.*\b${f#-D}\b" "$model" || echo "$f"
-		done >"$work/said"
-	[ ! -s "$work/said" ] || rc=1
-	verdict "the model knows every flag of its runs" "$rc" "$work/said"
-	# A property that no run violates might as well not be there.
-	rc=0
-	sed -nE '/^hidden byte reached_/d; s/^hidden byte (([a-z]+_)+[a-z]+);.*/\1/p' "$model" |
-		while read -r f; do
-			grep -qE "^ \*   run .* fails:$f " "$model" || echo "$f"
-		done >"$work/said"
-	[ ! -s "$work/said" ] || rc=1
-	verdict "every property is violated by a run" "$rc" "$work/said"
+	run "the model knows every flag of its runs" flags_known
+	run "every property is violated by a run" properties_violated
 fi
 
 # ------------------------------------------------------------------------
 # SPIN
 
+# The runs are independent, and each has a directory of its own. Two at a time are at
+# most 4 GiB; a big one needs these for itself.
+side_by_side=$(nproc)
+[ "$side_by_side" -le 2 ] || side_by_side=2
+compiler=(gcc)
+! command -v ccache >/dev/null || compiler=(ccache gcc)
+declare -A running=()
+order=()
+
+# begin NAME VERDICT FLAG...: in a process group, so that all of it ends when we do.
+begin()
+{
+	rm -rf "${work:?}/$1"
+	mkdir -p "$work/$1"
+	set -m
+	spin_run "$@" </dev/null >"$work/$1/said" 2>&1 &
+	set +m
+	running[$!]=1
+	order+=("$!:$1")
+}
+
+end_all()
+{
+	local pid
+
+	for pid in "${!running[@]}"; do
+		kill -- "-$pid" 2>/dev/null || true
+	done
+	ticker_stop
+}
+trap end_all EXIT
+
+# left N: wait until no more than N are left; report those that have ended, in the
+# order of the model file.
+left()
+{
+	local pid
+
+	while :; do
+		while [ ${#order[@]} -gt 0 ] && [ -z "${running[${order[0]%%:*}]:-}" ]; do
+			spin_report "${order[0]#*:}"
+			order=("${order[@]:1}")
+		done
+		[ ${#running[@]} -gt "$1" ] || return 0
+		wait -n -p pid "${!running[@]}" || true
+		unset "running[$pid]"
+	done
+}
+
 # spin_run NAME VERDICT FLAG...
 spin_run()
 {
-	local name=$1 want=$2 dir=$work/$1 rc=0 start=$EPOCHREALTIME found cc pan args secs
+	local name=$1 want=$2 rc=0 start=$EPOCHREALTIME found cflags pan args
 
 	shift 2
-	rm -rf "$dir"
-	mkdir -p "$dir"
-	cc=(gcc -w -O0 -DNOREDUCE -DMEMLIM=4000 -DSAFETY) pan=(./pan -m1000000)
+	cd "$work/$name"
+	cflags=(-O0 -w -DNOREDUCE -DMEMLIM=2000 -DSAFETY) pan=(./pan -m1000000 -w20)
 	case $want in
-	cycle:*)	cc=(gcc -w -O0 -DNOREDUCE -DMEMLIM=4000 -DNP) pan+=(-l -n) ;;
-	big:*)		want=${want#big:} cc=(gcc -w -O2 -DNOREDUCE -DMEMLIM=16000 -DSAFETY -DCOLLAPSE) ;;
+	pass:*)		cflags[0]=-O2 pan[2]=-w24 ;;	# millions of states
+	cycle:*)	cflags[-1]=-DNP pan+=(-l -n) ;;
+	big:*)		want=${want#big:} pan[2]=-w24
+			cflags=(-O2 -w -DNOREDUCE -DMEMLIM=4000 -DSAFETY -DCOLLAPSE) ;;
 	esac
 	args=(-P -undef -nostdinc -I "$top/include/linux" "$@" "$model" -o model.pml)
-	(
-		cd "$dir"
-		shown cpp "${args[@]}" && shown spin -a model.pml &&
-			shown "${cc[@]}" -o pan pan.c
-	) >"$dir/build.log" 2>&1 || { cp "$dir/build.log" "$dir/pan.out"; rc=2; }
-	[ "$V" != 1 ] || cat "$dir/build.log"
-	if [ "$rc" -eq 0 ]; then
-		ticker_start "$name" "tail -c 80 '$dir/pan.out' | tail -n 1"
-		(cd "$dir" && shown "${pan[@]}") >"$dir/pan.out" 2>&1 || true
-		ticker_stop
+	: >pan.out
+	# ccache knows what only compiles.
+	if shown cpp "${args[@]}" && shown spin -a model.pml &&
+	   shown "${compiler[@]}" "${cflags[@]}" -c -o pan.o pan.c && shown gcc -o pan pan.o; then
+		[ "$V" != 1 ] || printf '+ %s\n' "${pan[*]@Q}"
+		"${pan[@]}" >pan.out 2>&1 || true
 	fi
-	found=$(judge_pan "$want" "$dir/pan.out" "$dir/pan.m") || rc=1
-	secs=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")
-	printf '| %s | %s | %s | %s |\n' "$name" "$(head -n 1 <<<"$found")" \
-		"$(states "$dir/pan.out")" "$secs" >>"$table.new"
-	echo "expected $want, found $found" >"$dir/verdict"
-	verdict "$name: $(head -n 1 <<<"$found"), $(states "$dir/pan.out") states, $secs s" "$rc" "$dir/verdict"
+	found=$(judge_pan "$want" pan.out pan.m) || rc=1
+	echo "expected $want, found $found"
 	# The generated sources are 2 MB each.
-	[ "$rc" -ne 0 ] || rm -f "$dir"/pan "$dir"/pan.[bchmpt]
+	[ "$rc" -ne 0 ] || rm -f pan pan.[bchmopt]
+	printf '%s\n' "$rc" "$(head -n 1 <<<"$found")" "$(states pan.out)" \
+		"$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")" >result
 }
 
-ran=0
+# spin_report NAME: its check, and its row.
+spin_report()
+{
+	local dir=$work/$1 result=(1 "it did not finish" "" "")
+
+	[ ! -f "$dir/result" ] || mapfile -t result <"$dir/result"
+	[ "$V" != 1 ] || cat "$dir/said"
+	row "$1" "${result[@]:1}"
+	verdict "$1: ${result[1]}, ${result[2]} states, ${result[3]} s" "${result[0]}" "$dir/said"
+}
+
 while read -r name want flags; do
-	[ -z "${RUN:-}" ] || [ "$RUN" = "$name" ] || continue
-	if [[ $want == big:* && $BIG = 0 && -z "${RUN:-}" ]]; then
-		continue
-	fi
+	[ -z "$RUN" ] || [ "$RUN" = "$name" ] || continue
 	# shellcheck disable=SC2086 # the flags are words
-	spin_run "$name" "$want" $flags
-	ran=$((ran + 1))
+	if [[ $want != big:* ]]; then
+		left $((side_by_side - 1))
+		begin "$name" "$want" $flags
+	elif [ "$BIG" = 1 ] || [ -n "$RUN" ]; then
+		left 0
+		begin "$name" "$want" $flags
+		ticker_start "$name" "tail -n 1 '$work/$name/pan.out' | cut -c -60"
+		left 0
+		ticker_stop
+	fi
 done < <(sed -n 's/^ \*   run //p' "$model")
+left 0
 
 # The judge, on texts that pan writes: it must not believe these.
-if [ -z "${RUN:-}" ]; then
-	twin=$work/judge.out
-	good=$'State-vector 104 byte, depth reached 675, errors: 0\n   12 states, stored\n'
-	bad=0
+nothing_believed()
+{
+	local text=$work/judge.out bad=0
+	local good=$'State-vector 104 byte, depth reached 675, errors: 0\n   12 states, stored\n'
+
 	# believed VERDICT TEXT: must not be
 	believed()
 	{
-		printf '%s\n' "$2" >"$twin"
-		! judge_pan "$1" "$twin" /dev/null >"$work/said" || { echo "believed: $1: $2"; bad=1; }
+		printf '%s\n' "$2" >"$text"
+		! judge_pan "$1" "$text" /dev/null || { echo "believed: $1: $2"; bad=1; }
 	}
-	{
-		printf '%s\n' "$good" >"$twin"
-		judge_pan pass "$twin" /dev/null || { echo "did not believe: $good"; bad=1; }
-		believed pass ""
-		believed pass "error: max search depth too small"$'\n'"$good"
-		believed pass "pan: reached -DMEMLIM bound"$'\n'"$good"
-		believed pass "${good/errors: 0/errors: 1}"
-		believed pass "pan:1: assertion violated ((x)||store_lost) (at depth 8)"$'\n'"$good"
-		believed pass "pan:1: invalid end state (at depth 8)"$'\n'"$good"
-		believed pass "$good"$'unreached in proctype updater\n\tm.pml:9, state 4, "-end-"\n\t(1 of 4 states)'
-		believed pass:recovered "$good"
-		believed fails:store_lost "$good"
-		believed fails:store_lost "pan:1: assertion violated ((x)||not_store_lost) (at depth 8)"$'\n'"$good"
-		believed cycle:none "$good"
-	} >"$work/judge.said"
-	verdict "the judge of pan's text believes nothing that is not there" "$bad" "$work/judge.said"
+	printf '%s\n' "$good" >"$text"
+	judge_pan pass "$text" /dev/null || { echo "did not believe: $good"; bad=1; }
+	believed pass ""
+	believed pass "error: max search depth too small"$'\n'"$good"
+	believed pass "pan: reached -DMEMLIM bound"$'\n'"$good"
+	believed pass "${good/errors: 0/errors: 1}"
+	believed pass "pan:1: assertion violated ((x)||store_lost) (at depth 8)"$'\n'"$good"
+	believed pass "pan:1: invalid end state (at depth 8)"$'\n'"$good"
+	believed pass "$good"$'unreached in proctype updater\n\tm.pml:9, state 4, "-end-"\n\t(1 of 4 states)'
+	believed pass:recovered "$good"
+	believed fails:store_lost "$good"
+	believed fails:store_lost "pan:1: assertion violated ((x)||not_store_lost) (at depth 8)"$'\n'"$good"
+	believed cycle:none "$good"
+	return $bad
+}
+
+if [ -z "$RUN" ]; then
+	run "the judge of pan's text believes nothing that is not there" nothing_believed
 fi
 
 # ------------------------------------------------------------------------
 # Litmus tests
 
+# litmus_run FILE
+litmus_run()
+{
+	local name text=$work/litmus.out rc=0 start=$EPOCHREALTIME found opts
+
+	name=$(basename "$(dirname "$1")")/$(basename "$1" .litmus)
+	case $name in
+	lkmm/*)	opts=(-conf linux-kernel.cfg) ;;
+	vmsa/*)	opts=(-variant "$(sed -n 's/^ \* Variant: //p' "$1")") ;;
+	esac
+	# The configuration names its files without a directory.
+	(cd "$src/tools/memory-model" && shown timeout 60 "$herd" "${opts[@]}" "$1") \
+		>"$text" 2>&1 || true
+	found=$(judge_herd "$1" "$text") || rc=1
+	row "$name" "$found" "" "$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")"
+	verdict "$name: $found" "$rc" "$text"
+}
+
 litmus=("$top"/models/litmus/*/*.litmus)
-[ -z "${RUN:-}" ] || litmus=("$top"/models/litmus/*/"$RUN".litmus)
+[ -z "$RUN" ] || litmus=("$top"/models/litmus/*/"$RUN".litmus)
 if [ ! -f "${litmus[0]}" ]; then
 	:
 elif ! herd_find && { [ -n "${HERD7:-}" ] || ! herd_get || ! herd_find; }; then
-	say "skip - models: ${#litmus[@]} litmus tests: $herd_why"
-	skipped=$((skipped + ${#litmus[@]}))
+	skip "${#litmus[@]} litmus tests: $herd_why" "${#litmus[@]}"
 else
-	mkdir -p "$work/litmus"
 	for f in "${litmus[@]}"; do
-		name=$(basename "$(dirname "$f")")-$(basename "$f" .litmus)
-		text=$work/litmus/$name.out
-		rc=0 start=$EPOCHREALTIME
-		case $f in
-		*/lkmm/*)	opts=(-conf linux-kernel.cfg) ;;
-		*/vmsa/*)	opts=(-variant "$(sed -n 's/^ \* Variant: //p' "$f")") ;;
-		esac
-		# The configuration names its files without a directory.
-		(cd "$src/tools/memory-model" && shown timeout 60 "$herd" "${opts[@]}" "$f") \
-			>"$text" 2>&1 || true
-		found=$(judge_herd "$f" "$text") || rc=1
-		secs=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")
-		printf '| %s | %s | | %s |\n' "$name" "$found" "$secs" >>"$table.new"
-		verdict "$name: $found" "$rc" "$text"
-		ran=$((ran + 1))
+		litmus_run "$f"
 	done
 	say "# herd7 $herd_version"
 fi
 
-[ -n "${RUN:-}" ] || mv "$table.new" "$table"
+[ -n "$RUN" ] || cp "$work/table" "$table"
 say "# table: $(rel "$table"), log: $(rel "$log"), texts: $(rel "$work")/"
-[ "$ran" -gt 0 ] || { say "# models: no test ran"; exit $E_NOTEST; }
-[ -n "${RUN:-}" ] || printf '%s %s %s\n' "$passed" "$failed" "$skipped" >"$build/models.count"
-say "# models: $passed passed, $failed failed, $skipped skipped ($((SECONDS - began)) s)"
-[ "$failed" -eq 0 ] || exit $E_FAIL
-[ "$BIG" = 1 ] || [ -n "${RUN:-}" ] || record models $((SECONDS - began))
+checks_end
