@@ -15,6 +15,7 @@ source_get
 model=$top/models/shadow.pml
 code=$top/arch/arm64/mm/vmemmap_shadow.c
 header=$top/include/linux/vmemmap_shadow_chain.h
+document=$top/Documentation/mm/vmemmap_shadow.rst
 work=$build/models
 table=$out/models.md
 mkdir -p "$work"
@@ -30,7 +31,7 @@ row()
 # ------------------------------------------------------------------------
 # Bound to the code
 
-# bound CODE HEADER MODEL
+# bound CODE HEADER MODEL DOCUMENT
 bound()
 {
 	shown python3 "$top/models/bound.py" "$@" "$top/models/bound.txt"
@@ -45,8 +46,9 @@ bound_twin()
 	cp "$code" "$dir/code"
 	cp "$header" "$dir/header"
 	cp "$model" "$dir/model"
+	cp "$document" "$dir/document"
 	sed -i -E "$edit" "$dir/$file"
-	twin "$name" "$message" bound "$dir"/{code,header,model}
+	twin "$name" "$message" bound "$dir"/{code,header,model,document}
 }
 
 # A flag that the model does not know would change nothing.
@@ -72,9 +74,27 @@ properties_violated()
 }
 
 if [ -z "$RUN" ]; then
-	run "the model does what the C code does" bound "$code" "$header" "$model"
-	bound_twin "a step that the C code has not is noticed" "in the header only" header \
+	run "the model does what the C code does" bound "$code" "$header" "$model" "$document"
+	bound_twin "C code without the header is noticed" "does not include the header" code \
+		'/^#include <linux.vmemmap_shadow_chain/d'
+	bound_twin "a table of the C code's own is noticed" "does not begin with a look at SHADOW_CHAIN_HAS()" code \
+		's/!SHADOW_CHAIN_HAS\(from, to\)/!(shadow_next[from] \& BIT(to))/'
+	bound_twin "a table beside the header's is noticed" "shadow_next[from] decides about a step, too" code \
+		's/^(\t)if \(!shadow_pte_is_sound\(old\)\)/\1if (!(shadow_next[from] \& 1))\n\t\treturn -EINVAL;\n&/'
+	bound_twin "a step that is legal in the C code only is noticed" "decides about a step, too" code \
+		's/!SHADOW_CHAIN_HAS\(from, to\)/& \|\| from == to/'
+	bound_twin "a macro of the C code's own is noticed" "SHADOW_CHAIN: defined in the C code, too" code \
+		's/^#include <linux.vmemmap_shadow_chain.*/&\n#define SHADOW_CHAIN 0/'
+	bound_twin "a state with another number is noticed" "VMEMMAP_SHADOW_JOINED: no static_assert()" code \
+		's/VMEMMAP_SHADOW_JOINED == SHADOW_TAG_JOINED/VMEMMAP_SHADOW_JOINED == 2/'
+	bound_twin "a model without the header is noticed" "the model does not include the header" model \
+		'/^#include "vmemmap_shadow_chain/d'
+	bound_twin "a step that the document has not is noticed" "step OWNED to SHARED: in the header only" header \
 		's/SHADOW_TAG_SEALED, SHADOW_TAG_JOINED/SHADOW_TAG_OWNED, SHADOW_TAG_SHARED/'
+	bound_twin "a step that the header has not is noticed" "step SHARED to SEALED: in the document only" document \
+		's/SHARED --seal--> JOINED --part--> SEALED/SHARED --part--> SEALED/'
+	bound_twin "a state that the document has otherwise is noticed" "state SHARED: not the same" header \
+		'/^#define SHADOW_TAGS_OF_HEAD/,/^$/s/JOINED\) \| SHADOW_TAG_BIT\(SHADOW_TAG_SHARED/JOINED/'
 	bound_twin "a TLBI round that the C code loses is noticed" "shadow_optimize_window: " code \
 		'/^static void shadow_optimize_window/,/^}/s/shadow_tlbi_round\(b, lo, hi\);//'
 	bound_twin "a call that is new in the C code is noticed" "shadow_fill: " code \
