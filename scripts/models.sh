@@ -13,6 +13,7 @@ other=
 checks_begin models $other
 source_get
 model=$top/models/shadow.pml
+readme=$top/models/README.md
 code=$top/arch/arm64/mm/vmemmap_shadow.c
 header=$top/include/linux/vmemmap_shadow_chain.h
 document=$top/Documentation/mm/vmemmap_shadow.rst
@@ -73,6 +74,70 @@ properties_violated()
 	return $bad
 }
 
+# "NAME | VERDICT" of each run and each litmus test.
+expected_rows()
+{
+	local f
+
+	sed -nE 's/^ \*   run ([^ ]+) +(big:)?([^ ]+) .*/\1 | \3/p' "$model" | sed 's/| pass:.*/| pass/'
+	for f in "$top"/models/litmus/*/*.litmus; do
+		printf '%s/%s | %s\n' "$(basename "$(dirname "$f")")" "$(basename "$f" .litmus)" \
+			"$(sed -n 's/^ \* Result: //p' "$f")"
+	done
+}
+
+# readme_rows README: the same, of its tables.
+readme_rows()
+{
+	# shellcheck disable=SC2016 # Markdown
+	sed -n '/^## All runs/,$p' "$1" | sed -nE 's/^\| `([^`]+)` \| ([^|]*) \|.*/\1 | \2/p'
+}
+
+# rows_equal README: it has each run, with its verdict, and no others.
+rows_equal()
+{
+	local bad=0
+
+	comm -23 <(expected_rows | sort) <(readme_rows "$1" | sort) | sed 's/^/missing: /' | grep . && bad=1
+	comm -13 <(expected_rows | sort) <(readme_rows "$1" | sort) | sed 's/^/not so: /' | grep . && bad=1
+	return $bad
+}
+
+# litmus_twins DIR: each pattern that never happens does happen in a variant of it.
+litmus_twins()
+{
+	local bad=0 f
+
+	while read -r f; do
+		grep -qsx ' \* Result: Sometimes' "${f%.litmus}"+*.litmus ||
+			{ echo "no twin: $(basename "$f")"; bad=1; }
+	done < <(grep -lx ' \* Result: Never' "$1"/*/*.litmus | grep -v +)
+	return $bad
+}
+
+# names_known DOCUMENT: the runs and tests that it names are there: words in italics
+# with a hyphen.
+names_known()
+{
+	! comm -23 <(grep -oE '\*[a-z0-9]+(-[a-z0-9+]+)+\*' "$1" | tr -d '*' | sort -u) \
+		<(expected_rows | sed -E 's/ .*//; s,^(lkmm|vmsa)/,,' | sort -u) |
+		sed 's/^/no such run: /' | grep .
+}
+
+# states_recorded README: it has as many states for a run that passes as were found.
+# Where a run fails depends on the order of the search, and so on SPIN's version.
+states_recorded()
+{
+	local bad=0 name found states
+
+	while IFS='|' read -r _ name found states _; do
+		[[ $found =~ ^" "(pass|cycle:none) ]] || continue
+		grep -qF "|$name|$found|$states|" "$1" ||
+			{ echo "found:$name,$states states"; bad=1; }
+	done <"$work/table"
+	return $bad
+}
+
 if [ -z "$RUN" ]; then
 	run "the model does what the C code does" bound "$code" "$header" "$model" "$document"
 	bound_twin "C code without the header is noticed" "does not include the header" code \
@@ -103,6 +168,20 @@ if [ -z "$RUN" ]; then
 		's/C: shadow_replain: /C, /'
 	run "the model knows every flag of its runs" flags_known
 	run "every property is violated by a run" properties_violated
+	run "every litmus test has a twin" litmus_twins "$top/models/litmus"
+	rm -rf "$work/twin"
+	mkdir -p "$work/twin"
+	cp -r "$top/models/litmus/vmsa" "$work/twin"
+	rm "$work/twin/vmsa/join+"*
+	twin "a litmus test without a twin is noticed" "no twin: join.litmus" litmus_twins "$work/twin"
+	run "$(rel "$document") names runs that are there" names_known "$document"
+	sed 's/\*no-gp-no-test\*/*no-gp-and-no-test*/' "$document" >"$work/twin/document"
+	twin "a run that is not there is noticed" "no such run: no-gp-and-no-test" \
+		names_known "$work/twin/document"
+	run "$(rel "$readme") has the verdict of every run" rows_equal "$readme"
+	sed '/^| .no-tlbi-1. /s/rule_writable/store_lost/' "$readme" >"$work/twin/readme"
+	twin "a verdict that is not that of the run is noticed" \
+		"missing: no-tlbi-1 | fails:rule_writable" rows_equal "$work/twin/readme"
 fi
 
 # ------------------------------------------------------------------------
@@ -243,6 +322,10 @@ nothing_believed()
 }
 
 if [ -z "$RUN" ]; then
+	run "$(rel "$readme") has the states that were found" states_recorded "$readme"
+	sed '/^| .chain. /s/| [0-9]* |/| 133875 |/' "$readme" >"$work/twin/readme"
+	twin "a number of states that is not that of the run is noticed" "chain" \
+		states_recorded "$work/twin/readme"
 	run "the judge of pan's text believes nothing that is not there" nothing_believed
 fi
 
