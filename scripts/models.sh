@@ -150,6 +150,10 @@ if [ -z "$RUN" ]; then
 		's/!SHADOW_CHAIN_HAS\(from, to\)/& \|\| from == to/'
 	bound_twin "a macro of the C code's own is noticed" "SHADOW_CHAIN: defined in the C code, too" code \
 		's/^#include <linux.vmemmap_shadow_chain.*/&\n#define SHADOW_CHAIN 0/'
+	bound_twin "a permission of the C code's own is noticed" "does not just return SHADOW_TAG_IS_WRITABLE()" code \
+		's/return SHADOW_TAG_IS_WRITABLE\(state\)/return state != VMEMMAP_SHADOW_SEALED/'
+	bound_twin "a macro of the model's own is noticed" "SHADOW_CHAIN_HAS: defined in the model, too" model \
+		's/^#include "vmemmap_shadow_chain.*/&\n#define SHADOW_CHAIN_HAS(from, to) 1/'
 	bound_twin "a state with another number is noticed" "VMEMMAP_SHADOW_JOINED: no static_assert()" code \
 		's/VMEMMAP_SHADOW_JOINED == SHADOW_TAG_JOINED/VMEMMAP_SHADOW_JOINED == 2/'
 	bound_twin "a model without the header is noticed" "the model does not include the header" model \
