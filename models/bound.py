@@ -2,22 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0
 """Does the model say what the C code does?
 
-Usage: bound.py C_FILE CHAIN_HEADER MODEL LIST
+Usage: bound.py C_FILE CHAIN_HEADER MODEL DOCUMENT LIST
 
-Three things are compared:
-
-- The legal steps of the C code, its table shadow_next[], with those of the
-  header that the model is made of.
-- The operations of each C function, in the order of the text, with the labels
-  in the model's comments, "C: FUNCTION: OPERATION", in the order of its text.
-  Every call in the C code is an operation unless LIST says "pass NAME"; the
-  functions that LIST calls "out" are not part of the protocol.
+- States and legal steps: the C code and the model both include the header, define
+  nothing of it themselves, and the C code asks nothing but SHADOW_CHAIN_HAS()
+  whether a step is legal. What the preprocessor makes of the header is what the
+  document's table of states and its picture of the chain say.
+- The operations of each C function, in the order of the text, are compared with
+  the labels in the model's comments, "C: FUNCTION: OPERATION", in the order of
+  its text. Every call in the C code is an operation unless LIST says "pass NAME";
+  the functions that LIST calls "out" are not part of the protocol.
 - "P: FUNCTION: OPERATION" labels something that the model does and the C code
   does not, yet. It must not be there.
 
 Prints one line for each difference, and exits with 1 if there is any.
 """
 import re
+import subprocess
 import sys
 
 KEYWORDS = {"if", "for", "while", "switch", "return", "sizeof", "typeof", "do",
@@ -62,43 +63,94 @@ def read_list(path):
     return passed, out
 
 
-def c_table(text):
-    """The steps of shadow_next[], or None if there is no such table."""
-    m = re.search(r"shadow_next\[[^\]]*\]\s*=\s*\{(.*?)\};", text, flags=re.S)
-    if not m:
-        return None
-    steps = set()
-    for entry in re.split(r"\[VMEMMAP_SHADOW_(?=\w+\]\s*=)", m.group(1))[1:]:
-        start = re.match(r"\w+", entry).group(0)
-        for to in re.findall(r"BIT\(VMEMMAP_SHADOW_(\w+)\)", entry):
-            steps.add((start, to))
-    return steps
+def header_chain(header):
+    """The states and the steps that the preprocessor sees in the header:
+    {name: (tag, maps the head's page, writable)} and {(from, to)}."""
+    names = re.findall(r"^#define\s+SHADOW_TAG_(\w+)\s+\d", header, flags=re.M)
+    probe = [header]
+    for a in names:
+        tag = "SHADOW_TAG_" + a
+        probe.append("state : %s %s" % (a, tag))
+        probe.append("#if SHADOW_TAG_MAPS_HEAD(%s)\nhead : %s\n#endif" % (tag, a))
+        probe.append("#if SHADOW_TAG_IS_WRITABLE(%s)\nwritable : %s\n#endif" % (tag, a))
+        probe += ["#if SHADOW_CHAIN_HAS(%s, SHADOW_TAG_%s)\nstep : %s %s\n#endif" % (tag, b, a, b)
+                  for b in names]
+    said = subprocess.run(["cpp", "-P", "-undef", "-nostdinc", "-"], input="\n".join(probe),
+                          capture_output=True, text=True, check=True).stdout
+    head = set(re.findall(r"^head : (\w+)", said, flags=re.M))
+    writable = set(re.findall(r"^writable : (\w+)", said, flags=re.M))
+    states = {name: (int(tag), name in head, name in writable)
+              for name, tag in re.findall(r"^state : (\w+) (\d+)", said, flags=re.M)}
+    return states, set(re.findall(r"^step : (\w+) (\w+)", said, flags=re.M))
 
 
-def header_table(text):
-    return {(a, b) for a, b in
-            re.findall(r"\bSHADOW_STEP\(SHADOW_TAG_(\w+), SHADOW_TAG_(\w+)\)", text)}
+def document_bad(text, states, steps):
+    """What the document's table and picture say otherwise than the header."""
+    table = {name: (int(tag), page != "its own page", permission == "read-write")
+             for tag, name, page, permission in
+             re.findall(r"^(\d)\s+([A-Z]+)\s+(its own page|the head's vmemmap page)\s+"
+                        r"(read-write|read-only)$", text, flags=re.M)}
+    bad = ["state %s: not the same in the header and in the document's table" % n
+           for n in sorted(states.keys() | table.keys()) if states.get(n) != table.get(n)]
+    picture = set()
+    for line in re.findall(r"^ +(?:optimize|restore): +(.*)$", text, flags=re.M):
+        picture.update(re.findall(r"(?=\b([A-Z]+) --(\w+)--> ([A-Z]+))", line))
+    drawn = {(a, b) for a, _, b in picture}
+    bad += ["step %s to %s: in the header only" % s for s in sorted(steps - drawn)]
+    bad += ["step %s to %s: in the document only" % s for s in sorted(drawn - steps)]
+    # Each name is one kind of step: (maps the head's page, writable), before and after.
+    kinds = {"seal": lambda a, b: a[0] == b[0] and a[1] and not b[1],
+             "open": lambda a, b: a[0] == b[0] and not a[1] and b[1],
+             "join": lambda a, b: not a[0] and b[0] and not a[1] and not b[1],
+             "part": lambda a, b: a[0] and not b[0] and not a[1] and not b[1]}
+    for a, name, b in sorted(picture):
+        if (a, b) in steps and not kinds.get(name, lambda a, b: False)(states[a][1:], states[b][1:]):
+            bad.append("step %s to %s: it is no %s" % (a, b, name))
+    return bad
 
 
-def main(c_path, header_path, model_path, list_path):
-    raw = open(c_path, encoding="utf-8").read()
-    model = open(model_path, encoding="utf-8").read()
-    header = open(header_path, encoding="utf-8").read()
-    passed, out = read_list(list_path)
+def chain_bad(raw, header, model, states):
+    """Does anything else than the header say what the chain is?"""
     bad = []
-
-    steps = header_table(header)
-    if len(steps) < 1:
-        bad.append("the header names no step")
-    table = c_table(raw)
-    if table is None:
-        if "SHADOW_CHAIN_HAS" not in raw:
-            bad.append("the C code has neither shadow_next[] nor SHADOW_CHAIN_HAS()")
-    else:
-        bad += ["step %s to %s: in the C code only" % s for s in sorted(table - steps)]
-        bad += ["step %s to %s: in the header only" % s for s in sorted(steps - table)]
-    if "vmemmap_shadow_chain.h" not in model:
+    if not re.search(r"^#include <linux/vmemmap_shadow_chain\.h>$", raw, flags=re.M):
+        bad.append("the C code does not include the header")
+    if not re.search(r'^#include "vmemmap_shadow_chain\.h"$', model, flags=re.M):
         bad.append("the model does not include the header")
+    for name in re.findall(r"^#define\s+(\w+)", header, flags=re.M):
+        for who, text in ("C code", raw), ("model", model):
+            if re.search(r"^\s*#\s*(?:define|undef)\s+%s\b" % name, text, flags=re.M):
+                bad.append("%s: defined in the %s, too" % (name, who))
+    code = re.sub(r"\s+", " ", strip(raw))
+    for theirs, ours in [("VMEMMAP_SHADOW_" + n, "SHADOW_TAG_" + n) for n in states] + \
+                        [("VMEMMAP_SHADOW_NR_STATES", "SHADOW_NR_TAGS")]:
+        if "static_assert(%s == %s);" % (theirs, ours) not in code:
+            bad.append("%s: no static_assert() that it is %s" % (theirs, ours))
+
+    bodies = {name: re.sub(r"\s+", " ", body).strip() for name, body in functions(strip(raw))}
+    for name, macro in ("shadow_maps_head", "MAPS_HEAD"), ("shadow_is_writable", "IS_WRITABLE"):
+        if bodies.get(name) != "return SHADOW_TAG_%s(state);" % macro:
+            bad.append("%s: does not just return SHADOW_TAG_%s()" % (name, macro))
+    name = "vmemmap_shadow_step"
+    test = re.search(r"if \(([^;]*?)\) return -EINVAL;", bodies.get(name, ""))
+    terms = {t.strip() for t in test.group(1).split("||")} if test else set()
+    if "!SHADOW_CHAIN_HAS(from, to)" not in terms:
+        bad.append("%s: does not begin with a look at SHADOW_CHAIN_HAS()" % name)
+        return bad
+    others = sorted(terms - {"!SHADOW_CHAIN_HAS(from, to)", "from >= VMEMMAP_SHADOW_NR_STATES",
+                             "to >= VMEMMAP_SHADOW_NR_STATES"})
+    rest = bodies[name][test.end():]
+    others += re.findall(r"\w+ ?\[[^]]*\b(?:from|to)\b[^]]*\]|switch ?\([^)]*\)|"
+                         r"VMEMMAP_SHADOW_\w+|SHADOW_TAG\w*|SHADOW_CHAIN\w*", rest)
+    bad += ["%s: %s decides about a step, too" % (name, o) for o in others]
+    return bad
+
+
+def main(c_path, header_path, model_path, document_path, list_path):
+    raw, header, model, document = [open(p, encoding="utf-8").read() for p in
+                                    (c_path, header_path, model_path, document_path)]
+    passed, out = read_list(list_path)
+    states, steps = header_chain(header)
+    bad = chain_bad(raw, header, model, states) + document_bad(document, states, steps)
 
     labels = {}
     for kind, func, op in re.findall(r"\b([CP]): (\w+): (\w+)", model):
@@ -132,6 +184,6 @@ def main(c_path, header_path, model_path, list_path):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) != 6:
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

@@ -124,7 +124,8 @@
  *   run test-first               fails:ref_through_fake_head    -DTAKER -DTEST_FIRST -DNO_RETEST
  *   run test-first-retest        pass                           -DTAKER -DTEST_FIRST -DNO_RECOVERY
  *   run no-gp                    fails:unrecovered_store        -DTAKER -DNO_GP_OPTIMIZE -DNO_RECOVERY
- *   run no-gp-no-retest          fails:ref_through_fake_head    -DTAKER -DNO_GP_OPTIMIZE -DNO_RETEST
+ *   run no-gp-no-retest          fails:ref_through_fake_head    -DTAKER -DNO_GP_OPTIMIZE -DALWAYS_TESTED -DNO_RETEST
+ *   run no-gp-no-test            pass                           -DTAKER -DNO_GP_OPTIMIZE -DALWAYS_TESTED -DNO_TEST
  *   run no-gp-recovered          fails:ref_through_fake_head    -DTAKER -DNO_GP_OPTIMIZE
  *   run no-gp-always-tested      pass:recovered                 -DTAKER -DNO_GP_OPTIMIZE -DALWAYS_TESTED
  *   run no-drop                  fails:somebody_waits           -DTAKER -DNO_GP_OPTIMIZE -DALWAYS_TESTED -DNO_DROP -DWATCH

@@ -8,6 +8,7 @@ build=$top/.build
 out=$top/out
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib/base.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/checks.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/deps.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/tree.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/kernel.sh"

@@ -2,54 +2,13 @@
 # make lint: what can be checked without a guest. Every check is one line.
 . "$(dirname "$0")/lib.sh"
 
-began=$SECONDS
 lock
 deps kernel lint
+checks_begin lint
 source_get
 tree_update
 dir=$(patches_dir)
-log=$build/log/lint.log
-: >"$log"
-passed=0 failed=0 skipped=0
 cd "$top"
-
-# verdict NAME RC: one line for a check, with what it wrote when it failed.
-verdict()
-{
-	if [ "$2" -eq 0 ]; then
-		say "ok - lint: $1"
-		passed=$((passed + 1))
-	else
-		say "not ok - lint: $1"
-		sed 's/^/  | /' "$build/log/check"
-		failed=$((failed + 1))
-	fi
-	cat "$build/log/check" >>"$log"
-}
-
-# run NAME FUNCTION...: a check passes when the function returns 0.
-run()
-{
-	local name=$1 rc=0
-
-	shift
-	("$@") >"$build/log/check" 2>&1 </dev/null || rc=1
-	verdict "$name" "$rc"
-}
-
-# twin NAME MESSAGE FUNCTION...: it must fail, with that message.
-twin()
-{
-	local name=$1 message=$2 rc=1
-
-	shift 2
-	if ("$@") >"$build/log/check" 2>&1 </dev/null; then
-		echo "it should have failed" >>"$build/log/check"
-	elif grep -q -- "$message" "$build/log/check"; then
-		rc=0
-	fi
-	verdict "$name" "$rc"
-}
 
 mapfile -t zone < <(zone_files)
 mapfile -t zone_c < <(printf '%s\n' "${zone[@]}" | grep '\.[ch]$')
@@ -342,7 +301,7 @@ run "every way a boot ends has its exit code" boots_are_judged
 if [ -n "$dir" ]; then
 	run "series and directory agree" series_matches_directory
 	run "patches are in form" patches_in_form
-	say "ok - lint: patches apply without fuzz" && passed=$((passed + 1))	# tree_update did it
+	run "patches apply without fuzz" true	# tree_update did it
 	twin "a patch that needs fuzz is refused" "does not fit" fuzz_twin
 	run "git am of the series gives the tested tree" "$top/scripts/series.sh"
 	run "checkpatch --strict, files" checkpatch_clean "${zone[@]}"
@@ -357,12 +316,8 @@ if [ -n "$dir" ]; then
 	run "sparse" sparse_clean
 	twin "sparse notices an address space" "different address spaces" sparse_twin
 else
-	say "skip - lint: there are no patches and no kernel files yet"
-	skipped=$((skipped + 1))
+	skip "there are no patches and no kernel files yet"
 fi
 
 say "# log: $(rel "$log")"
-printf '%s %s %s\n' "$passed" "$failed" "$skipped" >"$build/lint.count"
-say "# lint: $passed passed, $failed failed, $skipped skipped ($((SECONDS - began)) s)"
-[ "$failed" -eq 0 ] || exit $E_FAIL
-record lint $((SECONDS - began))
+checks_end

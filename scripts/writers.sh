@@ -5,53 +5,15 @@
 # covers it. What a port of the series has to look at is what differs.
 . "$(dirname "$0")/lib.sh"
 
-began=$SECONDS
 lock
 deps kernel writers
+checks_begin writers
 source_get
 dir=$top/tests/writers
 work=$build/writers
-log=$build/log/writers.log
 list=$dir/${src_version%.*}.txt
-passed=0 failed=0
-mkdir -p "$work" "$build/log"
-: >"$log"
+mkdir -p "$work"
 export LC_ALL=C
-
-# run NAME FUNCTION...: a check passes when the function returns 0.
-run()
-{
-	local name=$1
-
-	shift
-	if ("$@") >"$work/check" 2>&1 </dev/null; then
-		say "ok - writers: $name"
-		passed=$((passed + 1))
-	else
-		say "not ok - writers: $name"
-		sed 's/^/  | /' "$work/check"
-		failed=$((failed + 1))
-	fi
-	cat "$work/check" >>"$log"
-}
-
-# twin NAME MESSAGE FUNCTION...: it must fail, and say that line.
-twin()
-{
-	local name=$1 message=$2
-
-	shift 2
-	refused()
-	{
-		if "$@" >"$work/said"; then
-			echo "it should have failed"
-			return 1
-		fi
-		grep -qxF "$message" "$work/said" ||
-			{ echo "it should have said: $message"; cat "$work/said"; return 1; }
-	}
-	run "$name" refused "$@"
-}
 
 # into FILE CMD...: run CMD with its output in FILE; V=1 prints it first.
 into()
@@ -159,7 +121,4 @@ twin "a place that is no longer there is named" "gone: mm/nowhere.c:nobody:SetPa
 	same_sites "$work/sites" "$work/twin"
 
 say "# $(wc -l <"$work/sites") places in $(cut -d : -f 1 "$work/sites" | sort -u | wc -l) files: $(rel "$work/sites"), log: $(rel "$log")"
-printf '%s %s 0\n' "$passed" "$failed" >"$build/writers.count"
-say "# writers: $passed passed, $failed failed, 0 skipped ($((SECONDS - began)) s)"
-[ "$failed" -eq 0 ] || exit $E_FAIL
-record writers $((SECONDS - began))
+checks_end

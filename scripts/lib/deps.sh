@@ -28,7 +28,7 @@ deps_for()
 		writers) echo coccinelle python3 ;;
 		models)
 			echo spin gcc libc6-dev cpp python3 xz-utils
-			[ -n "${KSRC:-}" ] || echo linux-source-6.12
+			if [ -n "${KSRC:-}" ]; then echo rsync; else echo linux-source-6.12; fi
 			;;
 		esac
 	done
