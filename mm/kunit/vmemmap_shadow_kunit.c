@@ -12,6 +12,7 @@
 #include <linux/panic.h>
 #include <linux/pgtable.h>
 #include <linux/poison.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/vmalloc.h>
@@ -1695,6 +1696,96 @@ static void hot_remove_of_owned_entries_is_allowed(struct kunit *test)
 	put_huge_folio(test, folio);
 }
 
+/* ------------------------------------------------------------------------ */
+/* Seen from outside							    */
+
+static struct seq_file *text(struct kunit *test)
+{
+	struct seq_file *seq = kunit_kzalloc(test, sizeof(*seq), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, seq);
+	seq->size = SZ_4K;
+	seq->buf = kunit_kzalloc(test, seq->size, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, seq->buf);
+
+	return seq;
+}
+
+static void stats_name_each_counter_and_its_value(struct kunit *test)
+{
+	struct seq_file *seq = text(test);
+	char *line, *rest = seq->buf;
+	unsigned int nr = 0;
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_stats_show(seq, NULL));
+	KUNIT_EXPECT_FALSE(test, seq_has_overflowed(seq));
+	while ((line = strsep(&rest, "\n")) && *line) {
+		char *value = strrchr(line, ':');
+		long n;
+
+		KUNIT_ASSERT_NOT_NULL(test, value);
+		*value++ = '\0';
+		KUNIT_EXPECT_EQ(test, 0, kstrtol(value + 1, 10, &n));
+		KUNIT_EXPECT_EQ_MSG(test, n, vmemmap_shadow_counter(line), "%s", line);
+		nr++;
+	}
+	KUNIT_EXPECT_GE(test, nr, 10);
+}
+
+/* The runs of all the vmemmap: how many lie in the folio's, and of which entries. */
+static void count_runs(struct kunit *test, const struct folio *folio,
+		       unsigned int *nr, struct vmemmap_shadow_run *found)
+{
+	const unsigned long lo = (unsigned long)folio;
+	const unsigned long hi = lo + (nr_tails(folio) + 1) * PAGE_SIZE;
+	struct vmemmap_shadow_run run, *r;
+	struct seq_file *seq = text(test);
+	unsigned long last = 0;
+	loff_t pos = 0;
+
+	*nr = 0;
+	seq->private = &run;
+	for (r = vmemmap_shadow_state_sops.start(seq, &pos); r;
+	     r = vmemmap_shadow_state_sops.next(seq, r, &pos)) {
+		KUNIT_EXPECT_GE(test, r->start, last);
+		KUNIT_EXPECT_GT(test, r->end, r->start);
+		last = r->end;
+		if (r->start >= hi || r->end <= lo)
+			continue;
+		(*nr)++;
+		*found = *r;
+		seq->count = 0;
+		KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_state_sops.show(seq, r));
+	}
+	vmemmap_shadow_state_sops.stop(seq, r);
+	/* The last of them. */
+	KUNIT_EXPECT_NOT_NULL(test, strnstr(seq->buf, found->state, seq->count));
+}
+
+static void state_shows_the_entries_that_were_stepped(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct vmemmap_shadow_run run;
+	unsigned int nr;
+
+	count_runs(test, folio, &nr, &run);
+	KUNIT_EXPECT_EQ(test, nr, 1);
+	KUNIT_EXPECT_STREQ(test, run.state, "OWNED");
+
+	vmemmap_shadow_optimize_folio(folio);
+	count_runs(test, folio, &nr, &run);
+	/* The head's with those before it, then the tails. */
+	KUNIT_EXPECT_EQ(test, nr, 2);
+	KUNIT_EXPECT_STREQ(test, run.state, "SHARED");
+	KUNIT_EXPECT_EQ(test, run.start, (unsigned long)folio + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, run.end - run.start, nr_tails(folio) * PAGE_SIZE);
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	count_runs(test, folio, &nr, &run);
+	KUNIT_EXPECT_EQ(test, nr, 1);
+	put_huge_folio(test, folio);
+}
+
 static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(state_of_untouched_entry_is_owned),
 	KUNIT_CASE(state_tag_and_permission_and_page_agree),
@@ -1731,6 +1822,8 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(hot_remove_of_owned_entries_is_allowed),
 	KUNIT_CASE(hot_remove_of_optimized_folio_frees_nothing),
 	KUNIT_CASE(debug_sees_each_broken_rule),
+	KUNIT_CASE(stats_name_each_counter_and_its_value),
+	KUNIT_CASE(state_shows_the_entries_that_were_stepped),
 	{}
 };
 

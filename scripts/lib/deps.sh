@@ -9,7 +9,7 @@ deps_for()
 	for what; do
 		case $what in
 		kernel)
-			echo gcc libc6-dev make bc bison flex perl python3 patch rsync xz-utils
+			echo gcc libc6-dev make bc bison flex perl python3 patch rsync xz-utils ccache
 			[ -n "${KSRC:-}" ] || echo linux-source-6.12
 			[ "$host_arch" = aarch64 ] || echo gcc-aarch64-linux-gnu
 			;;
@@ -27,7 +27,7 @@ deps_for()
 		lint)	echo sparse shellcheck git python3-sphinx ;;
 		writers) echo coccinelle python3 ;;
 		models)
-			echo spin gcc libc6-dev cpp python3 xz-utils
+			echo spin gcc libc6-dev cpp python3 xz-utils ccache
 			if [ -n "${KSRC:-}" ]; then echo rsync; else echo linux-source-6.12; fi
 			;;
 		esac

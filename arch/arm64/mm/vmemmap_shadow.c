@@ -2017,7 +2017,9 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 /* ------------------------------------------------------------------------ */
 /* Seen from outside							    */
 
-static int stats_show(struct seq_file *seq, void *unused)
+/* vmemmap_shadow/stats */
+VISIBLE_IF_KUNIT
+int vmemmap_shadow_stats_show(struct seq_file *seq, void *unused)
 {
 	unsigned int i;
 
@@ -2027,17 +2029,13 @@ static int stats_show(struct seq_file *seq, void *unused)
 
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(stats);
+DEFINE_SHOW_ATTRIBUTE(vmemmap_shadow_stats);
 
 /*
  * vmemmap_shadow/state: a line for each run of neighbouring entries in the same
  * state, "first address-last address entries state". Nothing is locked but
  * memory hotplug, so what is stepped meanwhile may be shown in either state.
  */
-struct shadow_run {
-	unsigned long start, end;
-	const char *state;
-};
 
 static const char * const shadow_state_name[] = {
 	[VMEMMAP_SHADOW_OWNED]	= "OWNED",
@@ -2072,8 +2070,8 @@ static const char *shadow_state_at(unsigned long addr, unsigned long *end)
 }
 
 /* Find the first run at or behind an address. */
-static struct shadow_run *shadow_find_run(struct shadow_run *run,
-					  unsigned long addr)
+static struct vmemmap_shadow_run *
+shadow_find_run(struct vmemmap_shadow_run *run, unsigned long addr)
 {
 	const unsigned long last = (unsigned long)pfn_to_page(max_pfn);
 	unsigned long end;
@@ -2104,7 +2102,7 @@ static void *state_start(struct seq_file *seq, loff_t *pos)
 
 static void *state_next(struct seq_file *seq, void *v, loff_t *pos)
 {
-	struct shadow_run *run = v;
+	struct vmemmap_shadow_run *run = v;
 
 	*pos = run->end - VMEMMAP_START;
 
@@ -2118,7 +2116,7 @@ static void state_stop(struct seq_file *seq, void *v)
 
 static int state_show(struct seq_file *seq, void *v)
 {
-	const struct shadow_run *run = v;
+	const struct vmemmap_shadow_run *run = v;
 
 	seq_printf(seq, "0x%lx-0x%lx %lu %s\n", run->start, run->end - 1,
 		   (run->end - run->start) >> PAGE_SHIFT, run->state);
@@ -2126,7 +2124,8 @@ static int state_show(struct seq_file *seq, void *v)
 	return 0;
 }
 
-static const struct seq_operations state_sops = {
+VISIBLE_IF_KUNIT
+const struct seq_operations vmemmap_shadow_state_sops = {
 	.start	= state_start,
 	.next	= state_next,
 	.stop	= state_stop,
@@ -2135,7 +2134,8 @@ static const struct seq_operations state_sops = {
 
 static int state_open(struct inode *inode, struct file *file)
 {
-	return seq_open_private(file, &state_sops, sizeof(struct shadow_run));
+	return seq_open_private(file, &vmemmap_shadow_state_sops,
+				sizeof(struct vmemmap_shadow_run));
 }
 
 static const struct file_operations state_fops = {
@@ -2150,7 +2150,8 @@ static int __init shadow_debugfs_init(void)
 {
 	struct dentry *dir = debugfs_create_dir("vmemmap_shadow", NULL);
 
-	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
+	debugfs_create_file("stats", 0444, dir, NULL,
+			    &vmemmap_shadow_stats_fops);
 	debugfs_create_file("state", 0400, dir, NULL, &state_fops);
 
 	return 0;

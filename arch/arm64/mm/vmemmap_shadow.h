@@ -7,6 +7,22 @@
 
 #include <asm/pgtable-types.h>
 
+struct folio;
+struct page;
+struct seq_file;
+struct seq_operations;
+
+/**
+ * struct vmemmap_shadow_run - neighbouring entries in the same state
+ * @start:	the address that the first of them maps
+ * @end:	the address behind what the last one maps
+ * @state:	the state's name, or "block" for what is not mapped with pages
+ */
+struct vmemmap_shadow_run {
+	unsigned long start, end;
+	const char *state;
+};
+
 #if IS_ENABLED(CONFIG_KUNIT)
 enum vmemmap_shadow_state vmemmap_shadow_pte_state(pte_t pte);
 int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
@@ -31,6 +47,9 @@ void vmemmap_shadow_hold(struct folio *folio, unsigned int lo,
 void vmemmap_shadow_fault_hold(unsigned long addr);
 void vmemmap_shadow_ref_hold(struct page *page);
 void vmemmap_shadow_violation(const char *what);
+
+int vmemmap_shadow_stats_show(struct seq_file *seq, void *unused);
+extern const struct seq_operations vmemmap_shadow_state_sops;
 #endif
 
 #endif /* _ARM64_MM_VMEMMAP_SHADOW_H */
