@@ -17,10 +17,19 @@ import json
 import re
 import sys
 
-# The replacement of an operation by KUnit, which it looks up by an interface of
-# its own; a tracepoint that nobody has enabled; a warning that nobody wants.
-NOT_OURS = re.compile(r'\b(KUNIT_STATIC_STUB_REDIRECT|trace_\w+|SHADOW_WARN_ON|'
-                      r'VM_WARN_ON_ONCE_FOLIO|pr_warn_once|pr_err_ratelimited)\(')
+# What decides inside of these, besides what their caller gives them:
+NOT_OURS = re.compile(r'\b(' + '|'.join((
+    # whether KUnit replaces an operation, and whether anybody traces
+    'KUNIT_STATIC_STUB_REDIRECT', r'trace_\w+',
+    # whether something is wrong that never is, and was said already
+    'SHADOW_WARN_ON', 'VM_WARN_ON_ONCE_FOLIO', 'pr_warn_once', 'pr_err_ratelimited',
+    # what is constant when it is compiled
+    '__set_bit', 'test_bit', 'FIELD_PREP', 'is_power_of_2',
+    # which levels of tables this configuration has
+    'pgd_offset_k', 'p[g4um]d_none', 'p[um]d_leaf',
+    # what this CPU can do, and LPA2
+    '__flush_tlb_range_op', 'system_supports_tlb_range',
+)) + r')\(')
 
 
 def counted(path, source):

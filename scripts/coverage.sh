@@ -29,7 +29,9 @@ kunit_args "$obj" "CONFIG_ARM64_${GRANULE^^}_PAGES=y"
 for c in GCOV_KERNEL DEBUG_FS BLK_DEV_INITRD BINFMT_ELF BINFMT_SCRIPT PROVE_LOCKING; do
 	conf+=("--kconfig_add=CONFIG_$c=y")
 done
-conf+=(--make_options=GCOV_PROFILE_vmemmap_shadow.o=y)
+# The stack protector's branches are not the source's.
+conf+=(--make_options=GCOV_PROFILE_vmemmap_shadow.o=y
+	--make_options=CFLAGS_vmemmap_shadow.o=-fno-stack-protector)
 
 stamp="$tree_id $("$kernel_cc" --version | head -n 1) ${conf[*]}"
 image=$obj/arch/arm64/boot/Image.gz
@@ -71,7 +73,7 @@ counted()
 	qemu_args arm64 2 "$(kunit_mb "$GRANULE")"
 	qemu+=(-nodefaults -display none -no-reboot -serial "file:$con"
 		-kernel "$image" -initrd "$work/initrd.gz" -append "console=$console panic=-1
-		hugetlb_free_vmemmap=on vmemmap_pagegran=off vmemmap_pagegran=twice
+		hugetlb_free_vmemmap=on vmemmap_pagegran=once vmemmap_pagegran=off vmemmap_pagegran=twice
 		vmemmap_pagegran vmemmap_pagegran=on kunit.filter_glob=$1")
 	rm -f "$work/vmemmap_shadow.gcda"
 	timeout --foreground -k 5 600 "${qemu[@]}" </dev/null || rc=$?

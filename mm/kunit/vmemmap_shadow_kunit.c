@@ -668,6 +668,78 @@ static void optimize_with_odd_tail_rolls_back(struct kunit *test)
 	put_huge_folio(test, folio);
 }
 
+static void odd_flag(struct page *page)
+{
+	set_bit(PG_owner_priv_1, &page->flags);
+}
+
+static void odd_count(struct page *page)
+{
+	set_page_count(page, 1);
+}
+
+static void odd_mapcount(struct page *page)
+{
+	atomic_set(&page->_mapcount, 0);
+}
+
+static void odd_head(struct page *page)
+{
+	page->compound_head += sizeof(*page);
+}
+
+static void odd_zone(struct page *page)
+{
+	page->flags ^= 1UL << ZONES_PGSHIFT;
+}
+
+/* Whatever a tail has of its own, and wherever in the folio it is. */
+static void optimize_with_any_odd_tail_is_refused(struct kunit *test)
+{
+	static void (* const make_odd[])(struct page *page) = {
+		odd_flag, odd_count, odd_mapcount, odd_head, odd_zone,
+	};
+	struct folio *folio = synthetic_folio(test, PMD_SIZE, false);
+	const unsigned long last = folio_nr_pages(folio) - 1;
+	const unsigned long at[] = { PAGES_PER_ENTRY, PAGES_PER_ENTRY + 1, last };
+	unsigned int i, n;
+
+	for (i = 0; i < ARRAY_SIZE(make_odd); i++) {
+		for (n = 0; n < ARRAY_SIZE(at); n++) {
+			struct page *page = &folio->page + at[n];
+			struct page plain = *page;
+			struct page odd;
+
+			make_odd[i](page);
+			odd = *page;
+			vmemmap_shadow_optimize_folio(folio);
+			KUNIT_EXPECT_FALSE_MSG(test,
+					       folio_test_hugetlb_vmemmap_optimized(folio),
+					       "kind %u, page %lu", i, at[n]);
+			KUNIT_EXPECT_MEMEQ(test, page, &odd, sizeof(odd));
+			*page = plain;
+		}
+	}
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
+}
+
+static void optimize_after_broken_invariant_is_refused(struct kunit *test)
+{
+	const long refused =
+		vmemmap_shadow_counter("folios refused, after a broken invariant");
+	struct folio *folio = synthetic_folio(test, PMD_SIZE, false);
+
+	vmemmap_shadow_broken = true;
+	vmemmap_shadow_optimize_folio(folio);
+	vmemmap_shadow_broken = false;
+	expect_restored(test, folio);
+	KUNIT_EXPECT_EQ(test, nr_waits, 0);
+	KUNIT_EXPECT_EQ(test, refused + 1,
+			vmemmap_shadow_counter("folios refused, after a broken invariant"));
+	put_huge_folio(test, folio);
+}
+
 /* More than one batch of them: see SHADOW_WINDOW. */
 #define NR_FOLIOS	(2 * SZ_2M / PAGE_SIZE / 7 + 1)
 
@@ -1186,6 +1258,69 @@ static void optimize_of_list_under_fire_carries_on_with_the_rest(struct kunit *t
 	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
 }
 
+static unsigned int fire_holds;
+
+/* Whenever its entry is JOINED: in optimize, then in each try of the roll-back. */
+static void fire_at_joined(struct folio *folio, unsigned int lo, unsigned int hi)
+{
+	const unsigned int hold = fire_holds++;
+
+	if (hold == HOLD_JOINED ||
+	    (hold >= HOLD_REJOINED && !((hold - HOLD_REJOINED) % 2)))
+		set_bit(PG_owner_priv_1, under_fire);
+}
+
+/* A roll-back that loses its entry each time, too, is given up. */
+static void roll_back_under_fire_is_left_to_restore(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	const int key = key_count();
+	unsigned int n, odd = 0;
+
+	aim_at(folio);
+	fire_holds = 0;
+	kunit_activate_static_stub(test, vmemmap_shadow_hold, fire_at_joined);
+	vmemmap_shadow_optimize_folio(folio);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
+
+	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	KUNIT_EXPECT_EQ(test, key_count(), key + 1);
+	for (n = 0; n < nr_tails(folio); n++)
+		odd += !pte_write(tail_entry(folio, n));
+	KUNIT_EXPECT_EQ(test, odd, 0);
+	expect_readers_find_head(test, folio);
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
+	KUNIT_EXPECT_EQ(test, key_count(), key);
+	stray_wipe(folio);
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
+}
+
+static void restore_of_list_under_fire_gives_up_and_can_be_repeated(struct kunit *test)
+{
+	const unsigned int nr = 3;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+
+	make_folios(test, &folios, nr);
+	vmemmap_shadow_optimize_folios(&folios);
+	aim_at(list_first_entry(&folios, struct folio, lru));
+	kunit_activate_static_stub(test, vmemmap_shadow_hold, fire);
+	KUNIT_EXPECT_EQ(test, -EAGAIN,
+			vmemmap_shadow_restore_folios(&folios, &restored));
+	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&folios), nr);
+	KUNIT_EXPECT_TRUE(test, list_empty(&restored));
+
+	KUNIT_EXPECT_EQ(test, nr,
+			vmemmap_shadow_restore_folios(&folios, &restored));
+	KUNIT_EXPECT_TRUE(test, test_and_clear_bit(PG_owner_priv_1, under_fire));
+	stray_wipe(list_first_entry(&restored, struct folio, lru));
+	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
+}
+
 /* ------------------------------------------------------------------------ */
 /* Faults								    */
 
@@ -1234,6 +1369,48 @@ static void stale_fault_is_retried_and_counted(struct kunit *test)
 	put_huge_folio(test, folio);
 }
 
+static bool lose_once;
+
+static bool cmpxchg_lost_once(pte_t *ptep, pte_t old, pte_t new)
+{
+	if (lose_once) {
+		lose_once = false;
+		return false;
+	}
+
+	return cmpxchg(&pte_val(*ptep), pte_val(old), pte_val(new)) ==
+	       pte_val(old);
+}
+
+/* Somebody else has stepped the entry, and it is read-only again. */
+static void recovery_that_loses_its_step_looks_again(struct kunit *test)
+{
+	const long recoveries = vmemmap_shadow_counter("write recoveries");
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct page *page = folio_page(folio, PAGES_PER_ENTRY + HEAD_PAGES);
+	const unsigned long addr = (unsigned long)page & PAGE_MASK;
+	pte_t *ptep = vmemmap_shadow_ptep(addr);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			vmemmap_shadow_step(ptep, VMEMMAP_SHADOW_OWNED,
+					    VMEMMAP_SHADOW_SEALED, 0));
+	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
+	lose_once = true;
+	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg,
+				   cmpxchg_lost_once);
+	WRITE_ONCE(page->index, 1);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
+
+	KUNIT_EXPECT_FALSE(test, lose_once);
+	KUNIT_EXPECT_EQ(test, page->index, 1);
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(*ptep),
+			VMEMMAP_SHADOW_OWNED);
+	KUNIT_EXPECT_EQ(test, recoveries + 1,
+			vmemmap_shadow_counter("write recoveries"));
+	page->index = 0;
+	put_huge_folio(test, folio);
+}
+
 #define ESR(ec, iss) \
 	(((unsigned long)ESR_ELx_EC_##ec << ESR_ELx_EC_SHIFT) | (iss))
 
@@ -1261,7 +1438,7 @@ static void fault_that_is_no_store_to_a_window_is_not_forgiven(struct kunit *tes
 	pte_t *ptep = vmemmap_shadow_ptep(addr);
 	const pte_t owned = *ptep;
 	void *vaddr = vmalloc(PAGE_SIZE);
-	unsigned long outside[4];
+	unsigned long outside[5];
 	unsigned int i;
 	pte_t pte;
 
@@ -1283,6 +1460,8 @@ static void fault_that_is_no_store_to_a_window_is_not_forgiven(struct kunit *tes
 	outside[1] = (unsigned long)__start_rodata;
 	outside[2] = (unsigned long)page_to_virt(pte_page(pte));
 	outside[3] = (unsigned long)vaddr;
+	/* In its range, and mapped with nothing. */
+	outside[4] = VMEMMAP_END - PAGE_SIZE;
 	for (i = 0; i < ARRAY_SIZE(outside); i++)
 		KUNIT_EXPECT_FALSE_MSG(test, vmemmap_shadow_fault(outside[i],
 								  store),
@@ -1343,6 +1522,34 @@ static void reference_of_alias_is_refused(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, folio_ref_freeze(folio, 1));
 	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
 	put_huge_folio(test, folio);
+}
+
+static void last_reference_goes(struct page *page)
+{
+	set_page_count(page, 0);
+}
+
+static void reference_of_page_that_is_freed_meanwhile_is_refused(struct kunit *test)
+{
+	const long dropped =
+		vmemmap_shadow_counter("references through an alias, dropped");
+	struct folio *other = huge_folio(test, PMD_SIZE);
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+
+	/* So that the key is up. */
+	vmemmap_shadow_optimize_folio(other);
+	folio_ref_unfreeze(folio, 1);
+	kunit_activate_static_stub(test, vmemmap_shadow_ref_hold,
+				   last_reference_goes);
+	KUNIT_EXPECT_FALSE(test, get_page_unless_zero(&folio->page));
+	kunit_deactivate_static_stub(test, vmemmap_shadow_ref_hold);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 0);
+	KUNIT_EXPECT_EQ(test, dropped,
+			vmemmap_shadow_counter("references through an alias, dropped"));
+
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(other), 0);
+	put_huge_folio(test, folio);
+	put_huge_folio(test, other);
 }
 
 static struct race {
@@ -1699,6 +1906,40 @@ static void hot_remove_of_owned_entries_is_allowed(struct kunit *test)
 /* ------------------------------------------------------------------------ */
 /* Seen from outside							    */
 
+/* Behind the folio lies the guard page of the vmalloc area. */
+static void hot_remove_of_what_is_not_mapped_is_allowed(struct kunit *test)
+{
+	struct folio *folio = synthetic_folio(test, PMD_SIZE, false);
+	const unsigned long end =
+		(unsigned long)folio + (nr_tails(folio) + 1) * PAGE_SIZE;
+
+	KUNIT_EXPECT_TRUE(test, vmemmap_shadow_may_free((unsigned long)folio,
+							end + PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, vmemmap_shadow_may_free(VMEMMAP_END - PAGE_SIZE,
+							VMEMMAP_END));
+	put_huge_folio(test, folio);
+}
+
+/* Some of these have a table on no level, some a block. */
+static void entry_of_what_is_no_page_is_not_found(struct kunit *test)
+{
+	const unsigned long addrs[] = {
+		VMEMMAP_END - PAGE_SIZE, VMALLOC_END - PAGE_SIZE, MODULES_END - PAGE_SIZE,
+		FIXADDR_TOP + PAGE_SIZE, (unsigned long)_stext, PAGE_OFFSET,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(addrs); i++) {
+		pte_t *ptep = vmemmap_shadow_ptep(addrs[i]);
+
+		/* Whatever it is, it has been stepped by nobody. */
+		if (ptep)
+			KUNIT_EXPECT_EQ_MSG(test, vmemmap_shadow_pte_state(*ptep),
+					    VMEMMAP_SHADOW_OWNED, "address %u", i);
+	}
+	KUNIT_EXPECT_NULL(test, vmemmap_shadow_ptep(VMEMMAP_END - PAGE_SIZE));
+}
+
 static struct seq_file *text(struct kunit *test)
 {
 	struct seq_file *seq = kunit_kzalloc(test, sizeof(*seq), GFP_KERNEL);
@@ -1730,6 +1971,7 @@ static void stats_name_each_counter_and_its_value(struct kunit *test)
 		nr++;
 	}
 	KUNIT_EXPECT_GE(test, nr, 10);
+	KUNIT_EXPECT_EQ(test, -1, vmemmap_shadow_counter("no such counter"));
 }
 
 /* The runs of all the vmemmap: how many lie in the folio's, and of which entries. */
@@ -1802,6 +2044,8 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE_PARAM(restore_without_memory_changes_nothing,
 			 size_gen_params),
 	KUNIT_CASE_PARAM(optimize_with_odd_tail_rolls_back, size_gen_params),
+	KUNIT_CASE(optimize_with_any_odd_tail_is_refused),
+	KUNIT_CASE(optimize_after_broken_invariant_is_refused),
 	KUNIT_CASE(optimize_and_restore_list_waits_once),
 	KUNIT_CASE(operations_on_empty_list_wait_for_nobody),
 	KUNIT_CASE_PARAM(operations_on_mixed_list_do_what_is_left,
@@ -1812,9 +2056,13 @@ static struct kunit_case shadow_cases[] = {
 			 context_gen_params),
 	KUNIT_CASE(restore_under_fire_gives_up_and_can_be_repeated),
 	KUNIT_CASE(optimize_of_list_under_fire_carries_on_with_the_rest),
+	KUNIT_CASE(roll_back_under_fire_is_left_to_restore),
+	KUNIT_CASE(restore_of_list_under_fire_gives_up_and_can_be_repeated),
 	KUNIT_CASE(stale_fault_is_retried_and_counted),
+	KUNIT_CASE(recovery_that_loses_its_step_looks_again),
 	KUNIT_CASE(fault_that_is_no_store_to_a_window_is_not_forgiven),
 	KUNIT_CASE(reference_of_alias_is_refused),
+	KUNIT_CASE(reference_of_page_that_is_freed_meanwhile_is_refused),
 	KUNIT_CASE(reference_of_page_that_becomes_alias_goes_back),
 	KUNIT_CASE(poison_of_hugetlb_page_is_left_to_hugetlb),
 	KUNIT_CASE(optimize_with_odd_head_page_is_refused),
@@ -1822,6 +2070,8 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(hot_remove_of_owned_entries_is_allowed),
 	KUNIT_CASE(hot_remove_of_optimized_folio_frees_nothing),
 	KUNIT_CASE(debug_sees_each_broken_rule),
+	KUNIT_CASE(hot_remove_of_what_is_not_mapped_is_allowed),
+	KUNIT_CASE(entry_of_what_is_no_page_is_not_found),
 	KUNIT_CASE(stats_name_each_counter_and_its_value),
 	KUNIT_CASE(state_shows_the_entries_that_were_stepped),
 	{}

@@ -52,6 +52,8 @@ static struct observer {
 	unsigned int read_only, most_read_only;
 	unsigned int stores, rounds, tlbis, singles, waits, allocs, freed;
 	unsigned int fail_alloc_at;	/* count from 0; UINT_MAX: never fail */
+	bool fail_note;			/* there is no memory to note anything in */
+	unsigned int exchanges, lose_exchange_at;
 	bool all_readers;		/* look at every struct page */
 	bool no_readers;		/* there are no tails yet to look at */
 
@@ -232,6 +234,8 @@ static bool obs_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
 	struct watched *w = watched_of(ptep);
 	bool done;
 
+	if (obs.exchanges++ == obs.lose_exchange_at)
+		return false;
 	maybe_inject(INJECT_BEFORE, w);
 	done = REAL(vmemmap_shadow_cmpxchg(ptep, old, new));
 	if (done && w) {
@@ -342,6 +346,11 @@ static unsigned int obs_alloc_pages(int nid, unsigned int nr, struct page **page
 	return nr;
 }
 
+static void *obs_alloc_note(size_t size)
+{
+	return obs.fail_note ? NULL : REAL(vmemmap_shadow_alloc_note(size));
+}
+
 static void obs_free_page(struct page *page)
 {
 	if (watched_with(page_to_pfn(page)))
@@ -384,6 +393,7 @@ static int observer_init(struct kunit *test)
 	memset(&obs, 0, sizeof(obs));
 	obs.test = test;
 	obs.fail_alloc_at = UINT_MAX;
+	obs.lose_exchange_at = UINT_MAX;
 	xa_init(&obs.entries);
 	xa_init(&obs.pages);
 	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg, obs_cmpxchg);
@@ -396,6 +406,8 @@ static int observer_init(struct kunit *test)
 				   obs_wait_readers);
 	kunit_activate_static_stub(test, vmemmap_shadow_alloc_pages,
 				   obs_alloc_pages);
+	kunit_activate_static_stub(test, vmemmap_shadow_alloc_note,
+				   obs_alloc_note);
 	kunit_activate_static_stub(test, vmemmap_shadow_free_page, obs_free_page);
 	kunit_activate_static_stub(test, vmemmap_shadow_violation, obs_violation);
 
@@ -578,6 +590,108 @@ static void list_of_several_windows_there_and_back(struct kunit *test)
 		expect_restored(test, folio);
 		put_huge_folio(test, folio);
 	}
+}
+
+/* Without memory to note in what folios hold, each makes a window of its own. */
+static void list_without_memory_for_notes_goes_one_by_one(struct kunit *test)
+{
+	const enum where where = *(const enum where *)test->param_value;
+	const unsigned int nr = 3;
+	struct folio *folio, *next;
+	unsigned int i, tails = 0;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+
+	for (i = 0; i < nr; i++) {
+		folio = folio_at(test, where, PMD_SIZE);
+		watch(test, folio);
+		list_add(&folio->lru, &folios);
+		tails += nr_tails(folio);
+	}
+	obs.fail_note = true;
+	vmemmap_shadow_optimize_folios(&folios);
+	expect_nothing_seen(test);
+	expect_counts(test, 3 * nr, 1, 0, tails);
+	KUNIT_EXPECT_EQ(test, nr, vmemmap_shadow_restore_folios(&folios, &restored));
+	expect_nothing_seen(test);
+	expect_counts(test, 3 * nr, 1, tails, 0);
+	unwatch_all();
+	list_for_each_entry_safe(folio, next, &restored, lru) {
+		list_del(&folio->lru);
+		expect_restored(test, folio);
+		put_huge_folio(test, folio);
+	}
+}
+
+/* Folios of another size make a window of their own, and so do too many. */
+static void list_of_two_sizes_makes_windows_of_one_size(struct kunit *test)
+{
+	static const unsigned long size[] = { PMD_SIZE, CONT_PMD_SIZE };
+	const unsigned int nr = 6;
+	unsigned int i, tails = 0, rounds = 0;
+	struct folio *folio, *next;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+
+	for (i = 0; i < nr; i++) {
+		folio = synthetic_folio(test, size[i / (nr / 2)], false);
+		watch(test, folio);
+		list_add_tail(&folio->lru, &folios);
+		tails += nr_tails(folio);
+	}
+	vmemmap_shadow_optimize_folios(&folios);
+	expect_nothing_seen(test);
+	KUNIT_EXPECT_EQ(test, obs.freed, tails);
+	/* How the list is sorted tells how many windows it makes. */
+	rounds = obs.rounds;
+	KUNIT_EXPECT_GE(test, rounds, 3 * 2);
+	KUNIT_EXPECT_LE(test, obs.most_read_only, WINDOW);
+
+	KUNIT_EXPECT_EQ(test, nr, vmemmap_shadow_restore_folios(&folios, &restored));
+	expect_nothing_seen(test);
+	KUNIT_EXPECT_EQ(test, obs.allocs, tails);
+	KUNIT_EXPECT_EQ(test, obs.rounds, 2 * rounds);
+	unwatch_all();
+	list_for_each_entry_safe(folio, next, &restored, lru) {
+		list_del(&folio->lru);
+		expect_restored(test, folio);
+		put_huge_folio(test, folio);
+	}
+}
+
+/*
+ * Each exchange is lost in turn, as if somebody else had stepped the entry and
+ * back again. Optimize takes the folio back then, restore tries once more.
+ */
+static void each_exchange_is_lost_in_turn(struct kunit *test)
+{
+	const enum where where = *(const enum where *)test->param_value;
+	struct folio *folio = folio_at(test, where, PMD_SIZE);
+	unsigned int n, undone = 0;
+
+	watch(test, folio);
+	for (n = 0; n < 3 * nr_tails(folio); n++) {
+		obs.exchanges = 0;
+		obs.lose_exchange_at = n;
+		vmemmap_shadow_optimize_folio(folio);
+		undone += !folio_test_hugetlb_vmemmap_optimized(folio);
+		KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	}
+	KUNIT_EXPECT_EQ(test, undone, n);
+	obs.lose_exchange_at = UINT_MAX;
+	for (n = 0; n < 3 * nr_tails(folio); n++) {
+		vmemmap_shadow_optimize_folio(folio);
+		KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+		obs.exchanges = 0;
+		obs.lose_exchange_at = n;
+		KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+		KUNIT_EXPECT_GT(test, obs.exchanges, 3 * nr_tails(folio));
+		obs.lose_exchange_at = UINT_MAX;
+	}
+	expect_nothing_seen(test);
+	expect_restored(test, folio);
+	unwatch_all();
+	put_huge_folio(test, folio);
 }
 
 static void each_allocation_fails_in_turn(struct kunit *test)
@@ -930,7 +1044,11 @@ static struct kunit_case observer_cases[] = {
 	KUNIT_CASE_PARAM(one_folio_there_and_back, sized_gen_params),
 	KUNIT_CASE(raw_tails_of_boot_memory_become_plain_tails),
 	KUNIT_CASE_PARAM(list_of_several_windows_there_and_back, where_gen_params),
+	KUNIT_CASE_PARAM(list_without_memory_for_notes_goes_one_by_one,
+			 where_gen_params),
+	KUNIT_CASE(list_of_two_sizes_makes_windows_of_one_size),
 	KUNIT_CASE_PARAM(each_allocation_fails_in_turn, where_gen_params),
+	KUNIT_CASE_PARAM(each_exchange_is_lost_in_turn, where_gen_params),
 	KUNIT_CASE_PARAM(stray_store_at_each_store_is_kept, inject_gen_params),
 	KUNIT_CASE_PARAM(readers_meanwhile_always_find_the_head,
 			 crowd_gen_params),

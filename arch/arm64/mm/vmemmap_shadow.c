@@ -162,14 +162,15 @@ struct shadow_batch {
 static bool shadow_pagegran __ro_after_init = true;
 
 /* Set once an invariant turned out broken: no new folio is optimized then. */
-static bool shadow_broken;
+VISIBLE_IF_KUNIT
+bool vmemmap_shadow_broken;
 
 #define SHADOW_WARN_ON(cond)						\
 ({									\
 	const bool __broken = WARN_ON_ONCE(cond);			\
 									\
 	if (unlikely(__broken))						\
-		WRITE_ONCE(shadow_broken, true);			\
+		WRITE_ONCE(vmemmap_shadow_broken, true);		\
 	__broken;							\
 })
 
@@ -460,6 +461,21 @@ unsigned int vmemmap_shadow_alloc_pages(int nid, unsigned int nr,
 
 	return alloc_pages_bulk_array_node(GFP_KERNEL | __GFP_RETRY_MAYFAIL |
 					   __GFP_NOWARN, nid, nr, pages);
+}
+
+/**
+ * vmemmap_shadow_alloc_note() - allocate room for what folios hold
+ * @size:	how many bytes, freed with kfree()
+ *
+ * Return: it, or NULL if there is no memory, which the caller copes with:
+ * nobody is killed for it.
+ */
+VISIBLE_IF_KUNIT
+void *vmemmap_shadow_alloc_note(size_t size)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_alloc_note, size);
+
+	return kmalloc(size, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 }
 
 /**
@@ -1601,15 +1617,14 @@ static void shadow_batch_init(struct shadow_batch *b, struct shadow_was *was,
 
 /*
  * Room for what the folios of a batch hold, or for those of one folio, which
- * the caller brings, if there is no memory: nobody is killed for it.
+ * the caller brings, if there is no memory.
  */
 static struct shadow_was *shadow_was_alloc(struct shadow_was *one,
 					   unsigned int *max)
 {
-	struct shadow_was *was;
+	struct shadow_was *was =
+		vmemmap_shadow_alloc_note(SHADOW_BATCH * sizeof(*was));
 
-	was = kmalloc_array(SHADOW_BATCH, sizeof(*was),
-			    GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	*max = was ? SHADOW_BATCH : 1;
 
 	return was ?: one;
@@ -1792,7 +1807,7 @@ static bool shadow_mark(struct folio *folio)
 	if (!shadow_pagegran || !nr_tails ||
 	    folio_test_hugetlb_vmemmap_optimized(folio))
 		return false;
-	if (READ_ONCE(shadow_broken)) {
+	if (READ_ONCE(vmemmap_shadow_broken)) {
 		shadow_count(SHADOW_REFUSED_BROKEN, 1);
 		return false;
 	}

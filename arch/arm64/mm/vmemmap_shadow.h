@@ -41,6 +41,7 @@ void vmemmap_shadow_tlbi_one(unsigned long addr);
 void vmemmap_shadow_wait_readers(void);
 unsigned int vmemmap_shadow_alloc_pages(int nid, unsigned int nr,
 					struct page **pages);
+void *vmemmap_shadow_alloc_note(size_t size);
 void vmemmap_shadow_free_page(struct page *page);
 void vmemmap_shadow_hold(struct folio *folio, unsigned int lo,
 			 unsigned int hi);
@@ -48,6 +49,7 @@ void vmemmap_shadow_fault_hold(unsigned long addr);
 void vmemmap_shadow_ref_hold(struct page *page);
 void vmemmap_shadow_violation(const char *what);
 
+extern bool vmemmap_shadow_broken;
 int vmemmap_shadow_stats_show(struct seq_file *seq, void *unused);
 extern const struct seq_operations vmemmap_shadow_state_sops;
 #endif
