@@ -8,10 +8,12 @@ Prints the lines and the branches that were reached, in per cent, and writes the
 others to TEXT, with the source. Exits with 1 if there are fewer than LINES or
 BRANCHES per cent, or if nothing was counted at all.
 
-A branch counts if gcov has one there. That is so also inside macros of the
-kernel's, whose branches gcov takes for those of the line that uses the macro.
-Those of the macros below are not this file's to reach, and are left out of the
-second figure, which is the one that is judged; the first one has them.
+gcov has branches, too, where the source has none: inside macros of the kernel's,
+which it takes for branches of the line that uses the macro, and where code is
+patched at run time, static keys and alternatives, which it takes for branches of
+the line that the function begins with. The first figure has them all. Left out of
+the second one, which is judged, are those of lines without a condition in their
+text, and those of lines with a macro that decides something by itself, below.
 """
 import json
 import re
@@ -24,12 +26,21 @@ NOT_OURS = re.compile(r'\b(' + '|'.join((
     # whether something is wrong that never is, and was said already
     'SHADOW_WARN_ON', 'VM_WARN_ON_ONCE_FOLIO', 'pr_warn_once', 'pr_err_ratelimited',
     # what is constant when it is compiled
-    '__set_bit', 'test_bit', 'FIELD_PREP', 'is_power_of_2',
+    'test_bit', 'is_power_of_2',
     # which levels of tables this configuration has
-    'pgd_offset_k', 'p[g4um]d_none', 'p[um]d_leaf',
-    # what this CPU can do, and LPA2
-    '__flush_tlb_range_op', 'system_supports_tlb_range',
+    'p[g4um]d_none', 'p[um]d_leaf',
+    # what this CPU can do
+    'system_supports_tlb_range',
 )) + r')\(')
+CONDITION = re.compile(r'\b(if|while|for|switch|for_each_\w+|list_for_each_\w+) ?\(|'
+                       r'&&|\|\||\?')
+
+
+def ours(code, n):
+    """Has line n, or the condition that it goes on with, branches of this file's?"""
+    before = code[n - 2].rstrip()
+    condition = CONDITION.search(code[n - 1]) or before.endswith(('&&', '||', '?'))
+    return condition and not NOT_OURS.search(code[n - 1])
 
 
 def counted(path, source):
@@ -62,28 +73,28 @@ def main():
         code = f.read().split('\n')
     lines = counted(path, source)
     out = []
-    reached = ours = ours_taken = every = every_taken = 0
+    reached = judged = judged_taken = every = every_taken = 0
     for n in sorted(lines):
         count, branches = lines[n]
         taken = sum(1 for b in branches if b)
         reached += count > 0
         every += len(branches)
         every_taken += taken
-        not_ours = NOT_OURS.search(code[n - 1])
-        if not not_ours:
-            ours += len(branches)
-            ours_taken += taken
+        is_ours = ours(code, n)
+        if is_ours:
+            judged += len(branches)
+            judged_taken += taken
         if count == 0:
             out.append(f'line   {n:5}: {code[n - 1].strip()}')
         elif taken < len(branches):
-            what = 'macro ' if not_ours else 'branch'
+            what = 'branch' if is_ours else 'macro '
             out.append(f'{what} {n:5}: {code[n - 1].strip()} '
                        f'({len(branches) - taken} of {len(branches)})')
-    line, branch = percent(reached, len(lines)), percent(ours_taken, ours)
+    line, branch = percent(reached, len(lines)), percent(judged_taken, judged)
     said = (f'{reached} of {len(lines)} lines, {line:.1f} %\n'
             f'{every_taken} of {every} branches, {percent(every_taken, every):.1f} %, '
-            f'with those of macros\n'
-            f'{ours_taken} of {ours} branches, {branch:.1f} %, without')
+            f'with those of macros and patched code\n'
+            f'{judged_taken} of {judged} branches, {branch:.1f} %, without')
     with open(text, 'w', encoding='utf-8') as f:
         f.write('\n'.join([said, '', 'not reached:'] + out) + '\n')
     print(said)
