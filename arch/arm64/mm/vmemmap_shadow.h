@@ -3,14 +3,10 @@
 #ifndef _ARM64_MM_VMEMMAP_SHADOW_H
 #define _ARM64_MM_VMEMMAP_SHADOW_H
 
+#include <linux/seq_file.h>
 #include <linux/vmemmap_shadow.h>
 
 #include <asm/pgtable-types.h>
-
-struct folio;
-struct page;
-struct seq_file;
-struct seq_operations;
 
 /**
  * struct vmemmap_shadow_run - neighbouring entries in the same state
