@@ -1258,6 +1258,33 @@ static void optimize_of_list_under_fire_carries_on_with_the_rest(struct kunit *t
 	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
 }
 
+/* No entry is parted, as if each was lost to somebody who puts it back. */
+static bool cmpxchg_but_no_part(pte_t *ptep, pte_t old, pte_t new)
+{
+	if (vmemmap_shadow_pte_state(old) == VMEMMAP_SHADOW_JOINED &&
+	    vmemmap_shadow_pte_state(new) == VMEMMAP_SHADOW_SEALED)
+		return false;
+
+	return cmpxchg(&pte_val(*ptep), pte_val(old), pte_val(new)) ==
+	       pte_val(old);
+}
+
+static void restore_that_cannot_part_leaves_nothing_read_only(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+
+	vmemmap_shadow_optimize_folio(folio);
+	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg,
+				   cmpxchg_but_no_part);
+	KUNIT_EXPECT_EQ(test, -EAGAIN, vmemmap_shadow_restore_folio(folio));
+	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
+	expect_optimized(test, folio);
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
+}
+
 static unsigned int fire_holds;
 
 /* Whenever its entry is JOINED: in optimize, then in each try of the roll-back. */
@@ -2056,6 +2083,7 @@ static struct kunit_case shadow_cases[] = {
 			 context_gen_params),
 	KUNIT_CASE(restore_under_fire_gives_up_and_can_be_repeated),
 	KUNIT_CASE(optimize_of_list_under_fire_carries_on_with_the_rest),
+	KUNIT_CASE(restore_that_cannot_part_leaves_nothing_read_only),
 	KUNIT_CASE(roll_back_under_fire_is_left_to_restore),
 	KUNIT_CASE(restore_of_list_under_fire_gives_up_and_can_be_repeated),
 	KUNIT_CASE(stale_fault_is_retried_and_counted),
