@@ -15,6 +15,7 @@ rows=(
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
 	"models 120 200 SPIN and herd7 on models/: the protocol, and what happens without each part"
 	"kunit 150 500 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
+	"coverage 240 700 what KUnit reaches of vmemmap_shadow.c, by gcov, with lockdep on"
 	"boot 250 1100 the guest test cases, KTAP in out/boot.ktap"
 	"check 500 2000 lint, writers, kunit, two mutants and boot for 4k"
 	"mutants 900 1200 break vmemmap_shadow.c 26 times, KUnit has to notice each"

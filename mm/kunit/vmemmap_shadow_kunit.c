@@ -9,6 +9,7 @@
 #include <linux/completion.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
+#include <linux/memblock.h>
 #include <linux/panic.h>
 #include <linux/pgtable.h>
 #include <linux/poison.h>
@@ -2055,6 +2056,165 @@ static void state_shows_the_entries_that_were_stepped(struct kunit *test)
 	put_huge_folio(test, folio);
 }
 
+/* ------------------------------------------------------------------------ */
+/* What hardly ever happens						    */
+
+/* Behind the last struct page, at each level, nothing is mapped. */
+static void unmapped_vmemmap_has_no_entries(struct kunit *test)
+{
+	const unsigned long store = ESR(DABT_CUR, ESR_ELx_WNR |
+					ESR_ELx_FSC_PERM | 3);
+	const unsigned long last = (unsigned long)pfn_to_page(max_pfn - 1);
+	const unsigned long sizes[] = { PMD_SIZE, PUD_SIZE, P4D_SIZE, PGDIR_SIZE };
+	const unsigned long text = (unsigned long)_stext;
+	unsigned int i, nr = 0;
+	void *vaddr;
+
+	KUNIT_EXPECT_NOT_NULL(test, vmemmap_shadow_ptep(last));
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		const unsigned long addr = ALIGN(last + 1, sizes[i]);
+
+		if (addr - VMEMMAP_START >= VMEMMAP_SIZE)
+			continue;
+		nr++;
+		KUNIT_EXPECT_NULL(test, vmemmap_shadow_ptep(addr));
+		KUNIT_EXPECT_FALSE(test, vmemmap_shadow_fault(addr, store));
+		KUNIT_EXPECT_TRUE(test, vmemmap_shadow_may_free(addr - PAGE_SIZE,
+								addr + PAGE_SIZE));
+	}
+	KUNIT_EXPECT_GT(test, nr, 0);
+
+	/* A block, where the kernel's text is mapped with some. */
+	if (pmd_leaf(READ_ONCE(*pmd_off_k(text))))
+		KUNIT_EXPECT_NULL(test, vmemmap_shadow_ptep(text));
+
+	/* A table with an empty entry: that of the guard page. */
+	vaddr = vmalloc(PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, vaddr);
+	KUNIT_EXPECT_TRUE(test, vmemmap_shadow_may_free((unsigned long)vaddr,
+							(unsigned long)vaddr +
+							2 * PAGE_SIZE));
+	vfree(vaddr);
+}
+
+/*
+ * Stands in for vmemmap_shadow_store(). At one of the stores somebody sets a flag,
+ * through the first tail entry, in the word that is about to be exchanged; or,
+ * through the alias, which no window keeps out, in the page's last struct page.
+ */
+static struct {
+	struct folio *folio;
+	unsigned int stores, at;
+	bool alias;
+} lost;
+
+static unsigned long *lost_flags(unsigned int i)
+{
+	return &folio_page(lost.folio, PAGES_PER_ENTRY + i)->flags;
+}
+
+static bool lose_store(unsigned long *word, unsigned long old, unsigned long new)
+{
+	struct page *own = (void *)((unsigned long)word & PAGE_MASK);
+
+	if (lost.stores++ == lost.at) {
+		if (lost.alias)
+			set_bit(PG_owner_priv_1, &own[PAGES_PER_ENTRY - 1].flags);
+		else
+			set_bit(PG_owner_priv_1, lost_flags(0) +
+				offset_in_page(word) / sizeof(*word));
+	}
+
+	return cmpxchg(word, old, new) == old;
+}
+
+static void store_to_the_word_that_is_exchanged_is_kept(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	unsigned int i;
+
+	lost.folio = folio;
+	for (i = 0; i < 3; i++) {
+		const long recoveries = vmemmap_shadow_counter("write recoveries");
+
+		lost.stores = 0;
+		lost.alias = i == 1;
+		/*
+		 * Made equal, the flags are the first word that changes; made
+		 * plain again, the second one.
+		 */
+		lost.at = i < 2 ? 0 : 1;
+		if (i < 2) {
+			kunit_activate_static_stub(test, vmemmap_shadow_store,
+						   lose_store);
+			vmemmap_shadow_optimize_folio(folio);
+		} else {
+			vmemmap_shadow_optimize_folio(folio);
+			expect_optimized(test, folio);
+			kunit_activate_static_stub(test, vmemmap_shadow_store,
+						   lose_store);
+			KUNIT_EXPECT_EQ(test, 0,
+					vmemmap_shadow_restore_folio(folio));
+		}
+		kunit_deactivate_static_stub(test, vmemmap_shadow_store);
+
+		KUNIT_EXPECT_GT(test, lost.stores, lost.at);
+		KUNIT_EXPECT_EQ(test, recoveries + !lost.alias,
+				vmemmap_shadow_counter("write recoveries"));
+		KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+		KUNIT_EXPECT_TRUE_MSG(test,
+				      test_and_clear_bit(PG_owner_priv_1,
+							 lost_flags(lost.alias ?
+								    PAGES_PER_ENTRY - 1 : 0)),
+				      "%u", i);
+		expect_restored(test, folio);
+	}
+	put_huge_folio(test, folio);
+}
+
+static pte_t *forged;
+
+/* The first time that a window is held open: its first entry is sealed. */
+static void forge_entry(struct folio *folio, unsigned int lo, unsigned int hi)
+{
+	if (forged)
+		return;
+	forged = vmemmap_shadow_ptep((unsigned long)folio + (lo + 1) * PAGE_SIZE);
+	WRITE_ONCE(*forged, __pte((pte_val(*forged) & ~PTE_RDONLY) | PTE_WRITE));
+}
+
+/* An entry that says SEALED and is writable: no step is made from it. */
+static void forged_entry_keeps_its_page_and_its_folio_optimized(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	const unsigned long pfn = pte_pfn(tail_entry(folio, 0));
+	const long roll_backs = vmemmap_shadow_counter("roll-backs");
+	const int key = key_count();
+
+	watch_violations(test);
+	forged = NULL;
+	kunit_activate_static_stub(test, vmemmap_shadow_hold, forge_entry);
+	vmemmap_shadow_optimize_folio(folio);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
+	KUNIT_ASSERT_NOT_NULL(test, forged);
+	if (IS_ENABLED(CONFIG_VMEMMAP_SHADOW_DEBUG))
+		expect_violation(test, "the output address of a writable entry changes");
+
+	/* Rolled back as far as that goes, which is noted. */
+	KUNIT_EXPECT_EQ(test, roll_backs + 1, vmemmap_shadow_counter("roll-backs"));
+	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	KUNIT_EXPECT_EQ(test, key_count(), key + 1);
+	KUNIT_EXPECT_EQ(test, pte_pfn(*forged), pfn);
+	expect_readers_find_head(test, folio);
+
+	WRITE_ONCE(*forged, __pte((pte_val(*forged) & ~PTE_WRITE) | PTE_RDONLY));
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	KUNIT_EXPECT_EQ(test, key_count(), key);
+	KUNIT_EXPECT_EQ(test, nr_violations, 0);
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
+}
+
 static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(state_of_untouched_entry_is_owned),
 	KUNIT_CASE(state_tag_and_permission_and_page_agree),
@@ -2102,6 +2262,9 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(entry_of_what_is_no_page_is_not_found),
 	KUNIT_CASE(stats_name_each_counter_and_its_value),
 	KUNIT_CASE(state_shows_the_entries_that_were_stepped),
+	KUNIT_CASE(unmapped_vmemmap_has_no_entries),
+	KUNIT_CASE(store_to_the_word_that_is_exchanged_is_kept),
+	KUNIT_CASE(forged_entry_keeps_its_page_and_its_folio_optimized),
 	{}
 };
 
