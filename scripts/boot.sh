@@ -219,7 +219,7 @@ mapfile -t files < <(printf '%s\n' "$top"/tests/boot/*.sh | grep -E "/${BOOT:-.*
 [ ${#files[@]} -gt 0 ] || die $E_USAGE "There is no boot called $BOOT in tests/boot/"
 source_get
 if [ "$BOOT_ONLY" = boot ]; then
-	kernels_are_built=1
+	kernels_are_built=1 tree=$build/tree/$src_key
 else
 	tree_update
 fi

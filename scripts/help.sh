@@ -18,7 +18,7 @@ rows=(
 	"coverage 240 700 what KUnit reaches of vmemmap_shadow.c, by gcov, with lockdep on"
 	"boot 250 1100 the guest test cases, KTAP in out/boot.ktap"
 	"check 500 2000 lint, writers, kunit, two mutants and boot for 4k"
-	"mutants 900 1200 break vmemmap_shadow.c 26 times, KUnit has to notice each"
+	"mutants 900 1200 break vmemmap_shadow.c 43 times, KUnit has to notice each"
 )
 
 printf '%-8s %8s %8s %8s\n' target warm cold "here"
