@@ -758,7 +758,7 @@ static unsigned int make_folios(struct kunit *test, struct list_head *list,
 	return nr;
 }
 
-static unsigned int put_folios(struct kunit *test, struct list_head *list)
+unsigned int put_folios(struct kunit *test, struct list_head *list)
 {
 	struct folio *folio, *next;
 	unsigned int nr = 0;
@@ -1198,11 +1198,23 @@ static void fire(struct folio *folio, unsigned int lo, unsigned int hi)
 	set_bit(PG_owner_priv_1, under_fire);
 }
 
+/* Given up half way: nothing is read-only, and everybody finds the head. */
+static void expect_half_way(struct kunit *test, struct folio *folio, int key)
+{
+	unsigned int n, odd = 0;
+
+	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	KUNIT_EXPECT_EQ(test, key_count(), key + 1);
+	for (n = 0; n < nr_tails(folio); n++)
+		odd += !pte_write(tail_entry(folio, n));
+	KUNIT_EXPECT_EQ(test, odd, 0);
+	expect_readers_find_head(test, folio);
+}
+
 static void restore_under_fire_gives_up_and_can_be_repeated(struct kunit *test)
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	const int key = key_count();
-	unsigned int n, odd = 0;
 
 	vmemmap_shadow_optimize_folio(folio);
 	expect_optimized(test, folio);
@@ -1212,16 +1224,9 @@ static void restore_under_fire_gives_up_and_can_be_repeated(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EAGAIN, vmemmap_shadow_restore_folio(folio));
 	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
 
-	/* Half way, but nothing is read-only, and everybody finds the head. */
-	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
-	KUNIT_EXPECT_EQ(test, key_count(), key + 1);
-	for (n = 0; n < nr_tails(folio); n++)
-		odd += !pte_write(tail_entry(folio, n));
-	KUNIT_EXPECT_EQ(test, odd, 0);
 	KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(tail_entry(folio, 0)),
 			VMEMMAP_SHADOW_SHARED);
-	expect_readers_find_head(test, folio);
-
+	expect_half_way(test, folio, key);
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
 	KUNIT_EXPECT_EQ(test, key_count(), key);
@@ -1303,7 +1308,6 @@ static void roll_back_under_fire_is_left_to_restore(struct kunit *test)
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	const int key = key_count();
-	unsigned int n, odd = 0;
 
 	aim_at(folio);
 	fire_holds = 0;
@@ -1311,13 +1315,7 @@ static void roll_back_under_fire_is_left_to_restore(struct kunit *test)
 	vmemmap_shadow_optimize_folio(folio);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
 
-	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
-	KUNIT_EXPECT_EQ(test, key_count(), key + 1);
-	for (n = 0; n < nr_tails(folio); n++)
-		odd += !pte_write(tail_entry(folio, n));
-	KUNIT_EXPECT_EQ(test, odd, 0);
-	expect_readers_find_head(test, folio);
-
+	expect_half_way(test, folio, key);
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
 	KUNIT_EXPECT_EQ(test, key_count(), key);

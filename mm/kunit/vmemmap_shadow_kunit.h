@@ -41,6 +41,8 @@ struct folio *folio_at(struct kunit *test, enum where where, unsigned long size)
 
 /* Give it back, and see that the page allocator finds nothing wrong with it. */
 void put_huge_folio(struct kunit *test, struct folio *folio);
+/* The same for all on a list, which must be restored. Returns how many they were. */
+unsigned int put_folios(struct kunit *test, struct list_head *list);
 /* All entries OWNED, no page mapped twice, all that follow the head plain. */
 void expect_restored(struct kunit *test, struct folio *folio);
 /* All entries SHARED, and everybody finds the head. */

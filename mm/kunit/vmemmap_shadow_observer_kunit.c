@@ -377,6 +377,23 @@ static void watch(struct kunit *test, struct folio *folio)
 	}
 }
 
+/* Folios to watch, at the end of a list. Returns how many tail entries they have. */
+static unsigned int watch_new(struct kunit *test, enum where where,
+			      unsigned long size, unsigned int nr,
+			      struct list_head *list)
+{
+	struct folio *folio = NULL;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		folio = folio_at(test, where, size);
+		watch(test, folio);
+		list_add_tail(&folio->lru, list);
+	}
+
+	return nr * nr_tails(folio);
+}
+
 static void unwatch_all(void)
 {
 	struct watched *w;
@@ -491,9 +508,6 @@ static void one_folio_there_and_back(struct kunit *test)
 	unsigned int tails, windows;
 	struct folio *folio;
 
-	if (p->where == LIVE && size > SZ_1G)
-		kunit_skip(test, "%lu MiB do not fit into a test guest",
-			   size / SZ_1M);
 	folio = folio_at(test, p->where, size);
 	if (size / PAGE_SIZE * sizeof(struct page) <= PAGE_SIZE) {
 		/* All of its vmemmap is one page: there is nothing to give back. */
@@ -561,20 +575,10 @@ static void list_of_several_windows_there_and_back(struct kunit *test)
 	const unsigned int per_window = min(64UL, WINDOW / per_folio);
 	const unsigned int nr = 2 * per_window + 1;
 	const unsigned int windows = DIV_ROUND_UP(nr, per_window);
-	struct folio *folio, *next;
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
-	unsigned int i;
 
-	if (where == LIVE && nr * size > SZ_2G)
-		kunit_skip(test, "%u folios of %lu MiB do not fit into a test guest",
-			   nr, size / SZ_1M);
-	for (i = 0; i < nr; i++) {
-		folio = folio_at(test, where, size);
-		watch(test, folio);
-		list_add(&folio->lru, &folios);
-	}
-
+	watch_new(test, where, size, nr, &folios);
 	vmemmap_shadow_optimize_folios(&folios);
 	expect_nothing_seen(test);
 	expect_counts(test, 3 * windows, 1, 0, nr * per_folio);
@@ -585,11 +589,7 @@ static void list_of_several_windows_there_and_back(struct kunit *test)
 	kunit_info(test, "%u folios, %u windows, %u stores watched, %u entries read-only at most",
 		   nr, windows, obs.stores, obs.most_read_only);
 	unwatch_all();
-	list_for_each_entry_safe(folio, next, &restored, lru) {
-		list_del(&folio->lru);
-		expect_restored(test, folio);
-		put_huge_folio(test, folio);
-	}
+	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
 }
 
 /* Without memory to note in what folios hold, each makes a window of its own. */
@@ -597,17 +597,10 @@ static void list_without_memory_for_notes_goes_one_by_one(struct kunit *test)
 {
 	const enum where where = *(const enum where *)test->param_value;
 	const unsigned int nr = 3;
-	struct folio *folio, *next;
-	unsigned int i, tails = 0;
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
+	const unsigned int tails = watch_new(test, where, PMD_SIZE, nr, &folios);
 
-	for (i = 0; i < nr; i++) {
-		folio = folio_at(test, where, PMD_SIZE);
-		watch(test, folio);
-		list_add(&folio->lru, &folios);
-		tails += nr_tails(folio);
-	}
 	obs.fail_note = true;
 	vmemmap_shadow_optimize_folios(&folios);
 	expect_nothing_seen(test);
@@ -616,38 +609,28 @@ static void list_without_memory_for_notes_goes_one_by_one(struct kunit *test)
 	expect_nothing_seen(test);
 	expect_counts(test, 3 * nr, 1, tails, 0);
 	unwatch_all();
-	list_for_each_entry_safe(folio, next, &restored, lru) {
-		list_del(&folio->lru);
-		expect_restored(test, folio);
-		put_huge_folio(test, folio);
-	}
+	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
 }
 
 /* Folios of another size make a window of their own, and so do too many. */
 static void list_of_two_sizes_makes_windows_of_one_size(struct kunit *test)
 {
-	static const unsigned long size[] = { PMD_SIZE, CONT_PMD_SIZE };
 	/* So many of the larger ones that a window takes them with no granule. */
 	const unsigned int nr = 10;
-	unsigned int i, tails = 0, rounds = 0, of_size[ARRAY_SIZE(size)] = {};
-	struct folio *folio, *next;
+	unsigned int small, large, tails, rounds;
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
 
-	for (i = 0; i < nr; i++) {
-		folio = synthetic_folio(test, size[i / (nr / 2)], false);
-		watch(test, folio);
-		list_add_tail(&folio->lru, &folios);
-		tails += nr_tails(folio);
-		of_size[i / (nr / 2)] += nr_tails(folio);
-	}
+	small = watch_new(test, SYNTHETIC, PMD_SIZE, nr / 2, &folios);
+	large = watch_new(test, SYNTHETIC, CONT_PMD_SIZE, nr / 2, &folios);
+	tails = small + large;
 	vmemmap_shadow_optimize_folios(&folios);
 	expect_nothing_seen(test);
 	KUNIT_EXPECT_EQ(test, obs.freed, tails);
 	/* How the list is sorted tells how many windows it makes. */
 	rounds = obs.rounds;
-	KUNIT_EXPECT_GE(test, rounds, 3 * (DIV_ROUND_UP(of_size[0], WINDOW) +
-					   DIV_ROUND_UP(of_size[1], WINDOW)));
+	KUNIT_EXPECT_GE(test, rounds, 3 * (DIV_ROUND_UP(small, WINDOW) +
+					   DIV_ROUND_UP(large, WINDOW)));
 	KUNIT_EXPECT_LE(test, obs.most_read_only, WINDOW);
 
 	KUNIT_EXPECT_EQ(test, nr, vmemmap_shadow_restore_folios(&folios, &restored));
@@ -655,11 +638,7 @@ static void list_of_two_sizes_makes_windows_of_one_size(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, obs.allocs, tails);
 	KUNIT_EXPECT_EQ(test, obs.rounds, 2 * rounds);
 	unwatch_all();
-	list_for_each_entry_safe(folio, next, &restored, lru) {
-		list_del(&folio->lru);
-		expect_restored(test, folio);
-		put_huge_folio(test, folio);
-	}
+	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
 }
 
 /*
@@ -918,7 +897,7 @@ static void readers_meanwhile_always_find_the_head(struct kunit *test)
 	unsigned int i, loops, cpu, nr = 0, bad = 0;
 	struct crowd *c = &crowd;
 	unsigned long attempts = 0, wrong = 0;
-	struct folio *folio, *next;
+	struct folio *folio;
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
 	enum where where;
@@ -967,11 +946,7 @@ static void readers_meanwhile_always_find_the_head(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wrong, 0);
 	kunit_info(test, "%u CPUs, %u folios (%s), %u loops, %lu attempts", nr,
 		   c->nr, where_name[where], loops, attempts);
-	list_for_each_entry_safe(folio, next, &folios, lru) {
-		list_del(&folio->lru);
-		expect_restored(test, folio);
-		put_huge_folio(test, folio);
-	}
+	put_folios(test, &folios);
 }
 
 static struct held {
