@@ -6,19 +6,19 @@
 # target, seconds warm and cold on two cores, what it does
 rows=(
 	"clean 1 1 remove .build/ and out/"
+	"herd7 5 10 unpack herd7, for the litmus tests, into .build/"
 	"writers 6 45 who stores to a struct page without a reference, compared with tests/writers/"
 	"series 8 70 write out/series/ for git am, apply it, compare with the tested tree"
 	"run 9 200 boot a guest, fill and free the pools, print the table, write out/run.json"
 	"x86 18 290 x86-64 with and without the repair of the generic restore, under QEMU"
-	"herd7 5 10 unpack herd7, for the litmus tests, into .build/"
-	"lint 30 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
+	"models 20 70 SPIN and herd7 on models/: the protocol, and what happens without each part"
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
-	"models 120 200 SPIN and herd7 on models/: the protocol, and what happens without each part"
-	"kunit 150 500 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
+	"lint 45 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
+	"kunit 45 420 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
 	"coverage 240 700 what KUnit reaches of vmemmap_shadow.c, by gcov, with lockdep on"
-	"boot 250 1100 the guest test cases, KTAP in out/boot.ktap"
-	"check 500 2000 lint, writers, kunit, two mutants and boot for 4k"
-	"mutants 900 1200 break vmemmap_shadow.c 43 times, KUnit has to notice each"
+	"boot 245 1000 the guest test cases, KTAP in out/boot.ktap"
+	"check 250 1500 lint, writers, models, kunit, two mutants and boot for 4k"
+	"mutants 500 900 break vmemmap_shadow.c 43 times, KUnit has to notice each"
 )
 
 printf '%-8s %8s %8s %8s\n' target warm cold "here"
@@ -31,9 +31,9 @@ for r in "${rows[@]}"; do
 done
 cat <<'TEXT'
 
-GRANULE=4k|16k|64k CPUS=2 MEM=4G HVO=on|off	for make run; GRANULE for kunit and boot too
+GRANULE=4k|16k|64k CPUS=2 MEM=4G HVO=on|off	for make run; GRANULE for kunit, coverage, mutants and boot too
 BOOT=NAME	only that file of tests/boot/	MUTANTS="NAME..."	only these	KSRC=DIR	a kernel tree instead of Debian's
-BIG=1		make models with larger bounds, 400 s	RUN=NAME	only that model or litmus test
+BIG=1		make models with larger bounds, 320 s	RUN=NAME	only that model or litmus test
 HERD7=CMD	a herd7 of your own
 V=1		show the exact commands
 TEXT
