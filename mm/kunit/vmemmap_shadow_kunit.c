@@ -1198,8 +1198,11 @@ static void fire(struct folio *folio, unsigned int lo, unsigned int hi)
 	set_bit(PG_owner_priv_1, under_fire);
 }
 
-/* Given up half way: nothing is read-only, and everybody finds the head. */
-static void expect_half_way(struct kunit *test, struct folio *folio, int key)
+/*
+ * Given up half way: nothing is read-only, and everybody finds the head. Once
+ * nobody fires any more it is restored.
+ */
+static void restore_from_half_way(struct kunit *test, struct folio *folio, int key)
 {
 	unsigned int n, odd = 0;
 
@@ -1209,6 +1212,13 @@ static void expect_half_way(struct kunit *test, struct folio *folio, int key)
 		odd += !pte_write(tail_entry(folio, n));
 	KUNIT_EXPECT_EQ(test, odd, 0);
 	expect_readers_find_head(test, folio);
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
+	KUNIT_EXPECT_EQ(test, key_count(), key);
+	stray_wipe(folio);
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
 }
 
 static void restore_under_fire_gives_up_and_can_be_repeated(struct kunit *test)
@@ -1226,13 +1236,7 @@ static void restore_under_fire_gives_up_and_can_be_repeated(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(tail_entry(folio, 0)),
 			VMEMMAP_SHADOW_SHARED);
-	expect_half_way(test, folio, key);
-	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
-	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
-	KUNIT_EXPECT_EQ(test, key_count(), key);
-	stray_wipe(folio);
-	expect_restored(test, folio);
-	put_huge_folio(test, folio);
+	restore_from_half_way(test, folio, key);
 }
 
 static void optimize_of_list_under_fire_carries_on_with_the_rest(struct kunit *test)
@@ -1315,13 +1319,7 @@ static void roll_back_under_fire_is_left_to_restore(struct kunit *test)
 	vmemmap_shadow_optimize_folio(folio);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
 
-	expect_half_way(test, folio, key);
-	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
-	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
-	KUNIT_EXPECT_EQ(test, key_count(), key);
-	stray_wipe(folio);
-	expect_restored(test, folio);
-	put_huge_folio(test, folio);
+	restore_from_half_way(test, folio, key);
 }
 
 static void restore_of_list_under_fire_gives_up_and_can_be_repeated(struct kunit *test)

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # DEBUG_VM, PROVE_LOCKING, init_on_alloc, page table checks and page checks.
 kernel debug
-machine 2 4G
+machine 2 6G
 append hugetlb_free_vmemmap=on
 
 check "pools of every size" pools,hvo=on

@@ -4,7 +4,7 @@
 # for. No init_on_alloc: with page checks the allocator would sort out the pages
 # that the plain-tail check is to find.
 kernel guest
-machine 2 4G
+machine 2 6G
 append hugetlb_free_vmemmap=on
 
 check "errors in free huge pages" poison,unused,rounds=2
