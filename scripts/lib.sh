@@ -14,4 +14,5 @@ out=$top/out
 . "$(dirname "${BASH_SOURCE[0]}")/lib/kernel.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/guest.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/boot.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/newer.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/herd.sh"

@@ -17,6 +17,32 @@ log_count()
 	grep -avE 'Command line: |Kernel command line: ' "$2" | grep -acE "$1" || true
 }
 
+# QEMU for arm64: the machine's, or a newer one.
+qemu_arm64="qemu-system-aarch64"
+
+# qemu_newer: set qemu_arm64 to a newer QEMU than Debian 12's, unpacked into
+# .build/newer-qemu/; sets newer_why and returns 1 where that is impossible.
+qemu_newer()
+{
+	local program=$build/newer-qemu/qemu-system-aarch64
+
+	if [ ! -x "$program" ]; then
+		newer_unpack newer-qemu qemu-system-arm trixie forky || return 1
+		newer_keep newer-qemu qemu-system-aarch64 qemu -L
+	fi
+	if ! "$program" --version >/dev/null 2>&1; then
+		newer_why="$(rel "$program") does not run"
+		return 1
+	fi
+	qemu_arm64=$program
+}
+
+# qemu_version: print the version of qemu_arm64.
+qemu_version()
+{
+	"$qemu_arm64" --version | sed -n 's/.*version \([0-9.]*\).*/\1/p'
+}
+
 # qemu_args ARCH CPUS MEM: set qemu to the start of the command.
 qemu_args()
 {
@@ -24,7 +50,7 @@ qemu_args()
 
 	case $arch in
 	arm64)
-		qemu=(qemu-system-aarch64)
+		qemu=("$qemu_arm64")
 		if [ "$host_arch" = aarch64 ] && [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
 			qemu+=(-accel kvm -cpu host -machine "virt,gic-version=host")
 		else

@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# Programs that Debian has, or has mended, in releases newer than 12 only: they are
+# unpacked into .build/ with a libc of their own, by an apt state of our own. The
+# machine's apt sources are read for the mirror's name only, and nothing is
+# installed.
+
+# newer_unpack NAME PACKAGE RELEASE...: unpack a package and all that it needs into
+# .build/NAME.new/all; sets newer_why and returns 1 where that is impossible.
+# shellcheck disable=SC2016,SC2034 # the format is apt's
+newer_unpack()
+{
+	local name=$1 package=$2 release deb log=$build/log/$1.log
+	local apt=$build/apt/$1 new=$build/$1.new
+	local mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
+	local -a opts
+
+	shift 2
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		'Label: Debian' 2>/dev/null | head -n 1) || true
+	if [ -z "$mirror" ] || [ ! -f "$key" ]; then
+		newer_why="apt knows no Debian mirror, or the archive's key is missing"
+		return 1
+	fi
+	rm -rf "$apt" "$new"
+	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$new" "$build/log"
+	: >"$apt/status"
+	opts=(-q -o "Dir::State=$apt" -o "Dir::State::lists=$apt/lists"
+		-o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt/cache"
+		-o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
+		-o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=1
+		-o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false)
+	for release; do
+		echo "deb [signed-by=$key] $mirror $release main" >"$apt/sources.list"
+		logged "The package list of Debian $release" "$log" true \
+			apt-get "${opts[@]}" -o APT::Update::Error-Mode=any update || continue
+		logged "Fetching $package of Debian $release" "$log" true \
+			apt-get "${opts[@]}" -y --download-only --no-install-recommends \
+			install "$package" || continue
+		for deb in "$apt"/cache/archives/*.deb; do
+			dpkg-deb -x "$deb" "$new/all" || {
+				rm -rf "$new/all"
+				continue 2
+			}
+		done
+		break
+	done
+	rm -rf "$apt"
+	if [ ! -d "$new/all" ]; then
+		rm -rf "$new"
+		newer_why="Debian's $package cannot be had (log: $(rel "$log"))"
+		return 1
+	fi
+}
+
+# newer_keep NAME PROGRAM SHARE OPTION: of what was unpacked, keep the program, its
+# libraries and what it has in usr/share/SHARE, which OPTION tells it of; the command
+# is .build/NAME/PROGRAM.
+newer_keep()
+{
+	local name=$1 program=$2 share=$3 option=$4 new=$build/$1.new
+
+	mkdir "$new/bin" "$new/lib"
+	mv "$new/all/usr/bin/$program" "$new/bin/"
+	mv "$new/all/usr/share/$share" "$new/share"
+	find "$new/all/usr/lib" \( -name 'ld-linux*' -o -name '*.so.*' \) -not -path '*/gconv/*' \
+		-exec cp -a {} "$new/lib/" \;
+	rm -rf "$new/all"
+	cat >"$new/$program" <<SH
+#!/bin/sh
+d=\$(dirname "\$0")
+exec "\$d"/lib/ld-linux* --library-path "\$d/lib" "\$d/bin/$program" $option "\$d/share" "\$@"
+SH
+	chmod +x "$new/$program"
+	rm -rf "${build:?}/$name"
+	mv "$new" "$build/$name"
+}
