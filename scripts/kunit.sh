@@ -86,6 +86,8 @@ collect()
 
 con=$out/kunit-$GRANULE.ktap
 collect "$json" "$con" ""
+# What make mutants compares with: the cases without a mutant.
+{ echo "$stamp"; cat "$con"; } >"$obj/sound.ktap"
 
 # A compare-and-exchange without LSE is a loop of exclusive loads and stores.
 # Cortex-A57 is such a CPU; it has no pages of 16 KiB.

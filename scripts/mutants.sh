@@ -4,7 +4,8 @@
 # MUTANTS="NAME..." runs only those.
 #
 # A mutant is a small patch. It is killed, or it survives, or it is void: it does
-# not apply or build, or something else fails. Survived and void are failures.
+# not apply or build, or something else fails, or the case fails without it, too.
+# Survived and void are failures.
 . "$(dirname "$0")/lib.sh"
 
 GRANULE=${GRANULE:-4k} MUTANTS=${MUTANTS:-}
@@ -44,6 +45,41 @@ kunit_args "$obj" "$granule_symbol"
 qemu_args arm64 2 "$(kunit_mb "$GRANULE")"
 export PYTHONDONTWRITEBYTECODE=1
 
+# run_suites LOG TIMEOUT [GLOB]: kunit.py's run; the guest's console is $obj/test.log.
+run_suites()
+{
+	local log=$1 limit=$2
+
+	shift 2
+	rm -f "$obj/.hvo-built" "$obj/test.log"
+	(cd "$tree" && python3 tools/testing/kunit/kunit.py run --arch=arm64 \
+		"--build_dir=$obj" "--timeout=$limit" "--qemu_args=${qemu[*]:1}" \
+		--kernel_args=hugetlb_free_vmemmap=on "${conf[@]}" "$@") \
+		>"$log" 2>&1 </dev/null || true
+}
+
+# The cases without a mutant: make kunit has run them, or they are run now.
+sound_cases()
+{
+	local stamp
+
+	stamp="$tree_id $("$kernel_cc" --version | head -n 1)"
+	[ "$(head -n 1 "$obj/sound.ktap" 2>/dev/null)" != "$stamp" ] || return 0
+	ticker_start "the suites without a mutant" true
+	run_suites "$build/log/mutant-none.log" 600
+	ticker_stop
+	if [ ! -f "$obj/test.log" ]; then
+		die $E_NOTEST "Without a mutant it does not build; the log: .build/log/mutant-none.log"
+	fi
+	{ echo "$stamp"; cat "$obj/test.log"; } >"$obj/sound.ktap"
+}
+
+# has_result LOG WORD GLOB: does a line of the log give the case this result?
+has_result()
+{
+	grep -qaE "^ *$2 .*${3##*.}" "$1"
+}
+
 # mutant NAME: print killed, survived or void, and why.
 mutant()
 {
@@ -51,6 +87,11 @@ mutant()
 
 	glob=$(field "$m" 2)
 	want=$(field "$m" 3)
+	if has_result "$obj/sound.ktap" "not ok" "$glob" ||
+	   ! has_result "$obj/sound.ktap" ok "$glob"; then
+		echo "void: without it the case does not pass"
+		return
+	fi
 	tree_update
 	# A copy: the trees share the files that are not ours.
 	for f in $(patch_files "$top/tests/mutants/$m.patch"); do
@@ -62,15 +103,11 @@ mutant()
 		echo "void: the patch does not apply"
 		return
 	fi
-	rm -f "$obj/.hvo-built" "$obj/test.log"
-	(cd "$tree" && python3 tools/testing/kunit/kunit.py run --arch=arm64 \
-		"--build_dir=$obj" --timeout=200 "--qemu_args=${qemu[*]:1}" \
-		--kernel_args=hugetlb_free_vmemmap=on "${conf[@]}" "$glob") \
-		>"$log" 2>&1 </dev/null || true
+	run_suites "$log" 200 "$glob"
 	if [ ! -f "$obj/test.log" ]; then
 		echo "void: it does not build"
-	elif ! grep -qaE "^ *not ok .*${glob##*.}" "$obj/test.log"; then
-		if grep -qaE "^ *ok .*${glob##*.}" "$obj/test.log"; then
+	elif ! has_result "$obj/test.log" "not ok" "$glob"; then
+		if has_result "$obj/test.log" ok "$glob"; then
 			echo survived
 		elif grep -qaE "$want" "$obj/test.log"; then
 			# The machine did not live to report the case.
@@ -90,6 +127,7 @@ image=$obj/arch/arm64/boot/Image.gz
 sound=$(cat "$obj/.hvo-built" 2>/dev/null) || true
 [ -z "$sound" ] || cp "$image" "$image.sound"
 
+sound_cases
 passed=0 failed=0
 for m in "${names[@]}"; do
 	start=$SECONDS

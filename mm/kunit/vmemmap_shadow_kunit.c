@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/vmalloc.h>
+#include <linux/xarray.h>
 
 #include <asm/esr.h>
 #include <asm/sections.h>
@@ -290,18 +291,23 @@ static void step_of_unsound_entry_is_refused(struct kunit *test)
 struct size_param {
 	const char *name;
 	unsigned long size;
+	enum where where;
 };
 
-/* One folio that fits a window and one that takes several. */
+/*
+ * Folios that fit a window and such that take several: whatever the granule, one
+ * of the last two does.
+ */
 static const struct size_param sizes[] = {
-	{ "PMD_SIZE", PMD_SIZE },
-	{ "1 GiB", SZ_1G },
+	{ "PMD_SIZE", PMD_SIZE, LIVE },
+	{ "1 GiB", SZ_1G, LIVE },
+	{ "CONT_PMD_SIZE", CONT_PMD_SIZE, SYNTHETIC },
 };
 
 static void size_desc(const struct size_param *p, char *desc)
 {
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s (%lu KiB, %lu tail entries)",
-		 p->name, p->size / SZ_1K,
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s, %s (%lu KiB, %lu tail entries)",
+		 p->name, where_name[p->where], p->size / SZ_1K,
 		 p->size / PAGE_SIZE / PAGES_PER_ENTRY - 1);
 }
 
@@ -333,6 +339,11 @@ static unsigned int count_or_fail_allocs(int nid, unsigned int nr,
 	}
 
 	return got;
+}
+
+static void shadow_test_exit(struct kunit *test)
+{
+	KUNIT_EXPECT_FALSE(test, vmemmap_shadow_broken);
 }
 
 static int shadow_test_init(struct kunit *test)
@@ -474,6 +485,8 @@ void put_huge_folio(struct kunit *test, struct folio *folio)
 {
 	const bool tainted = test_taint(TAINT_BAD_PAGE);
 
+	/* Else it would not go. */
+	KUNIT_ASSERT_EQ(test, folio_ref_count(folio), 0);
 	KUNIT_ASSERT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
 	kunit_release_action(test, give_back, folio);
 	if (!tainted)
@@ -505,7 +518,8 @@ static void expect_readers_find_head(struct kunit *test, struct folio *folio)
 		    !PageHuge(page))
 			wrong++;
 	}
-	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %lu struct pages", nr);
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %lu struct pages: the head is not found",
+			    nr);
 }
 
 void expect_optimized(struct kunit *test, struct folio *folio)
@@ -522,7 +536,7 @@ void expect_optimized(struct kunit *test, struct folio *folio)
 		    pte_pfn(pte) != head_pfn)
 			wrong++;
 	}
-	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u tail entries", n);
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u entries are not SHARED", n);
 	KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(head_entry(folio)),
 			VMEMMAP_SHADOW_OWNED);
 	expect_readers_find_head(test, folio);
@@ -541,21 +555,24 @@ static bool is_plain_tail(const struct page *page, const struct folio *folio)
 
 void expect_restored(struct kunit *test, struct folio *folio)
 {
-	const unsigned long head_pfn = pte_pfn(head_entry(folio));
-	unsigned long i, last = 0, odd = 0;
-	unsigned int n, wrong = 0;
+	unsigned int n, wrong = 0, twice = 0;
+	unsigned long i, odd = 0;
+	struct xarray pages;
 
 	KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	xa_init(&pages);
+	xa_store(&pages, pte_pfn(head_entry(folio)), folio, GFP_KERNEL);
 	for (n = 0; n < nr_tails(folio); n++) {
 		const pte_t pte = tail_entry(folio, n);
 
-		if (vmemmap_shadow_pte_state(pte) != VMEMMAP_SHADOW_OWNED ||
-		    !pte_write(pte) || pte_val(pte) & PTE_RDONLY ||
-		    pte_pfn(pte) == head_pfn || pte_pfn(pte) == last)
-			wrong++;
-		last = pte_pfn(pte);
+		wrong += vmemmap_shadow_pte_state(pte) != VMEMMAP_SHADOW_OWNED ||
+			 !pte_write(pte) || pte_rdonly(pte);
+		twice += xa_store(&pages, pte_pfn(pte), folio, GFP_KERNEL) != NULL;
 	}
-	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u tail entries", n);
+	xa_destroy(&pages);
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u entries are not OWNED", n);
+	KUNIT_EXPECT_EQ_MSG(test, twice, 0, "of %u entries map another one's page",
+			    n);
 
 	for (i = HEAD_PAGES; i < folio_nr_pages(folio); i++)
 		odd += !is_plain_tail(folio_page(folio, i), folio);
@@ -571,7 +588,7 @@ static int key_count(void)
 static void optimize_and_restore_folio(struct kunit *test)
 {
 	const struct size_param *p = test->param_value;
-	struct folio *folio = huge_folio(test, p->size);
+	struct folio *folio = folio_at(test, p->where, p->size);
 	const pte_t head = head_entry(folio);
 	const int key = key_count();
 	void *before;
@@ -611,7 +628,7 @@ static void optimize_and_restore_folio(struct kunit *test)
 static void restore_without_memory_changes_nothing(struct kunit *test)
 {
 	const struct size_param *p = test->param_value;
-	struct folio *folio = huge_folio(test, p->size);
+	struct folio *folio = folio_at(test, p->where, p->size);
 	const unsigned int tails = nr_tails(folio);
 	const unsigned int fail_at[] = { 0, tails / 2, tails - 1 };
 	const int key = key_count();
@@ -648,16 +665,20 @@ static void restore_without_memory_changes_nothing(struct kunit *test)
 static void optimize_with_odd_tail_rolls_back(struct kunit *test)
 {
 	const struct size_param *p = test->param_value;
-	struct folio *folio = huge_folio(test, p->size);
+	struct folio *folio = folio_at(test, p->where, p->size);
 	struct page *odd = folio_page(folio, folio_nr_pages(folio) - 2);
+	const long roll_backs = vmemmap_shadow_counter("roll-backs");
 	const int key = key_count();
 
 	set_bit(PG_owner_priv_1, &odd->flags);
 	vmemmap_shadow_optimize_folio(folio);
 
 	/* What it had, it has still; without it, all is as it was. */
-	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, &odd->flags));
+	KUNIT_EXPECT_TRUE_MSG(test, test_bit(PG_owner_priv_1, &odd->flags),
+			      "what the tail had is lost");
 	clear_bit(PG_owner_priv_1, &odd->flags);
+	KUNIT_EXPECT_EQ_MSG(test, roll_backs + 1,
+			    vmemmap_shadow_counter("roll-backs"), "roll-backs");
 	expect_restored(test, folio);
 	KUNIT_EXPECT_EQ(test, key_count(), key);
 	KUNIT_EXPECT_EQ(test, nr_allocs, 0);
@@ -731,6 +752,7 @@ static void optimize_after_broken_invariant_is_refused(struct kunit *test)
 		vmemmap_shadow_counter("folios refused, after a broken invariant");
 	struct folio *folio = synthetic_folio(test, PMD_SIZE, false);
 
+	KUNIT_ASSERT_FALSE(test, vmemmap_shadow_broken);
 	vmemmap_shadow_broken = true;
 	vmemmap_shadow_optimize_folio(folio);
 	vmemmap_shadow_broken = false;
@@ -741,21 +763,22 @@ static void optimize_after_broken_invariant_is_refused(struct kunit *test)
 	put_huge_folio(test, folio);
 }
 
-/* More than one batch of them: see SHADOW_WINDOW. */
-#define NR_FOLIOS	(2 * SZ_2M / PAGE_SIZE / 7 + 1)
+/* Folios of PMD_SIZE that make more than two windows. */
+#define NR_FOLIOS	(2 * WINDOW / (PMD_SIZE / PAGE_SIZE / PAGES_PER_ENTRY - 1) + 1)
 
-static unsigned int make_folios(struct kunit *test, struct list_head *list,
-				unsigned int nr)
+static void make_folios_at(struct kunit *test, enum where where,
+			   struct list_head *list, unsigned int nr)
 {
 	unsigned int i;
 
-	for (i = 0; i < nr; i++) {
-		struct folio *folio = huge_folio(test, PMD_SIZE);
+	for (i = 0; i < nr; i++)
+		list_add(&folio_at(test, where, PMD_SIZE)->lru, list);
+}
 
-		list_add(&folio->lru, list);
-	}
-
-	return nr;
+static void make_folios(struct kunit *test, struct list_head *list,
+			unsigned int nr)
+{
+	make_folios_at(test, LIVE, list, nr);
 }
 
 unsigned int put_folios(struct kunit *test, struct list_head *list)
@@ -775,15 +798,16 @@ unsigned int put_folios(struct kunit *test, struct list_head *list)
 
 static void optimize_and_restore_list_waits_once(struct kunit *test)
 {
+	const enum where where = *(const enum where *)test->param_value;
 	/* Larger PMDs do not fit a test guest's memory that often. */
 	const unsigned long size = PMD_SIZE;
-	const unsigned int nr = size > SZ_32M ? 2 : NR_FOLIOS;
+	const unsigned int nr = where == LIVE && size > SZ_32M ? 2 : NR_FOLIOS;
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
 	struct folio *folio;
 	unsigned int tails = 0;
 
-	make_folios(test, &folios, nr);
+	make_folios_at(test, where, &folios, nr);
 	list_for_each_entry(folio, &folios, lru)
 		tails += nr_tails(folio);
 
@@ -908,6 +932,8 @@ static void optimize_of_self_hosted_vmemmap_is_refused(struct kunit *test)
 	vmemmap_shadow_optimize_folio(folio);
 	ClearPageVmemmapSelfHosted(page);
 
+	KUNIT_EXPECT_FALSE_MSG(test, folio_test_hugetlb_vmemmap_optimized(folio),
+			       "self-hosted, and optimized");
 	expect_restored(test, folio);
 	KUNIT_EXPECT_EQ(test, nr_waits, 0);
 	KUNIT_EXPECT_EQ(test, key_count(), key);
@@ -1266,33 +1292,6 @@ static void optimize_of_list_under_fire_carries_on_with_the_rest(struct kunit *t
 	KUNIT_EXPECT_EQ(test, nr - 1,
 			vmemmap_shadow_restore_folios(&folios, &restored));
 	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
-}
-
-/* No entry is parted, as if each was lost to somebody who puts it back. */
-static bool cmpxchg_but_no_part(pte_t *ptep, pte_t old, pte_t new)
-{
-	if (vmemmap_shadow_pte_state(old) == VMEMMAP_SHADOW_JOINED &&
-	    vmemmap_shadow_pte_state(new) == VMEMMAP_SHADOW_SEALED)
-		return false;
-
-	return cmpxchg(&pte_val(*ptep), pte_val(old), pte_val(new)) ==
-	       pte_val(old);
-}
-
-static void restore_that_cannot_part_leaves_nothing_read_only(struct kunit *test)
-{
-	struct folio *folio = huge_folio(test, PMD_SIZE);
-
-	vmemmap_shadow_optimize_folio(folio);
-	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg,
-				   cmpxchg_but_no_part);
-	KUNIT_EXPECT_EQ(test, -EAGAIN, vmemmap_shadow_restore_folio(folio));
-	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
-	expect_optimized(test, folio);
-
-	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
-	expect_restored(test, folio);
-	put_huge_folio(test, folio);
 }
 
 static unsigned int fire_holds;
@@ -2162,7 +2161,7 @@ static void store_to_the_word_that_is_exchanged_is_kept(struct kunit *test)
 				      test_and_clear_bit(PG_owner_priv_1,
 							 lost_flags(lost.alias ?
 								    PAGES_PER_ENTRY - 1 : 0)),
-				      "%u", i);
+				      "store %u is lost", i);
 		expect_restored(test, folio);
 	}
 	put_huge_folio(test, folio);
@@ -2229,7 +2228,7 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE_PARAM(optimize_with_odd_tail_rolls_back, size_gen_params),
 	KUNIT_CASE(optimize_with_any_odd_tail_is_refused),
 	KUNIT_CASE(optimize_after_broken_invariant_is_refused),
-	KUNIT_CASE(optimize_and_restore_list_waits_once),
+	KUNIT_CASE_PARAM(optimize_and_restore_list_waits_once, where_gen_params),
 	KUNIT_CASE(operations_on_empty_list_wait_for_nobody),
 	KUNIT_CASE_PARAM(operations_on_mixed_list_do_what_is_left,
 			 where_gen_params),
@@ -2239,7 +2238,6 @@ static struct kunit_case shadow_cases[] = {
 			 context_gen_params),
 	KUNIT_CASE(restore_under_fire_gives_up_and_can_be_repeated),
 	KUNIT_CASE(optimize_of_list_under_fire_carries_on_with_the_rest),
-	KUNIT_CASE(restore_that_cannot_part_leaves_nothing_read_only),
 	KUNIT_CASE(roll_back_under_fire_is_left_to_restore),
 	KUNIT_CASE(restore_of_list_under_fire_gives_up_and_can_be_repeated),
 	KUNIT_CASE(stale_fault_is_retried_and_counted),
@@ -2267,6 +2265,7 @@ static struct kunit_case shadow_cases[] = {
 static struct kunit_suite shadow_suite = {
 	.name = "vmemmap_shadow",
 	.init = shadow_test_init,
+	.exit = shadow_test_exit,
 	.test_cases = shadow_cases,
 };
 

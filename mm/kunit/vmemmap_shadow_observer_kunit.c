@@ -7,16 +7,20 @@
  * every value that the entry had since the last TLBI of it completed. After
  * each store, to an entry or to a page, and each sync it asserts that
  *
- *  - no translation is invalid;
+ *  - each entry is what was last stored to it, and no translation is invalid;
  *  - no two have different output addresses, unless both are read-only and the
  *    bytes at both are equal;
  *  - no writable one leads to a page other than the one that the entry maps;
  *  - no page is freed that one leads to;
  *  - the head entry is as it was;
  *  - no more entries are read-only than make a window;
- *  - from each struct page everybody finds the head, and gets no reference.
+ *  - from each struct page everybody finds the head, and gets no reference, not
+ *    even when the head has got one.
+ *
+ * When an operation ends nothing but the present value may be cached.
  */
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/pgtable.h>
@@ -51,16 +55,19 @@ static struct observer {
 	const char *violation;		/* CONFIG_VMEMMAP_SHADOW_DEBUG's first */
 	unsigned int read_only, most_read_only;
 	unsigned int stores, rounds, tlbis, singles, waits, allocs, freed;
+	unsigned int since;		/* stores, since the counts were taken */
 	unsigned int fail_alloc_at;	/* count from 0; UINT_MAX: never fail */
 	bool fail_note;			/* there is no memory to note anything in */
 	unsigned int exchanges, lose_exchange_at;
-	bool all_readers;		/* look at every struct page */
+	bool no_part;			/* each part is lost, as to somebody else */
+	bool few_readers;		/* there are too many to look at each */
 	bool no_readers;		/* there are no tails yet to look at */
 
 	/* A stray store, at one of the operations. */
 	enum inject inject;
 	unsigned int inject_at, nr_ops;
 	bool injecting, strayed;
+	unsigned int target_index;	/* of the struct page in its entry */
 	struct page *target;
 } obs;
 
@@ -107,11 +114,19 @@ static bool same_bytes(pte_t a, pte_t b)
 		       PAGE_SIZE);
 }
 
+/* As hardware sees it: with DBM it clears RDONLY itself. */
+static bool can_write(pte_t pte)
+{
+	return pte_write(pte) || !pte_rdonly(pte);
+}
+
 static void check_entry(const struct watched *w)
 {
 	const pte_t now = w->cached[w->nr - 1];
 	unsigned int i, j;
 
+	if (pte_val(__ptep_get(w->ptep)) != pte_val(now))
+		obs_fail("an entry is not what was stored to it");
 	if (w->addr == (unsigned long)w->folio && w->nr != 1)
 		obs_fail("the head entry was stepped");
 	for (i = 0; i < w->nr; i++) {
@@ -119,14 +134,14 @@ static void check_entry(const struct watched *w)
 
 		if (!pte_valid(a))
 			obs_fail("an entry was invalid");
-		if (pte_write(a) && pte_pfn(a) != pte_pfn(now))
+		if (can_write(a) && pte_pfn(a) != pte_pfn(now))
 			obs_fail("a writable translation leads to another page than the entry");
 		for (j = 0; j < i; j++) {
 			const pte_t b = w->cached[j];
 
 			if (pte_pfn(a) == pte_pfn(b))
 				continue;
-			if (pte_write(a) || pte_write(b))
+			if (can_write(a) || can_write(b))
 				obs_fail("two output addresses, one of them writable");
 			else if (!obs.strayed && !same_bytes(a, b))
 				obs_fail("two output addresses with different bytes");
@@ -157,20 +172,61 @@ static void check_readers(const struct watched *w)
 	if (obs.no_readers)
 		return;
 	for (i = 0; i < PAGES_PER_ENTRY; i++) {
-		if (obs.all_readers || i <= HEAD_PAGES || i + 1 == PAGES_PER_ENTRY)
+		if (!obs.few_readers || i <= HEAD_PAGES || i + 1 == PAGES_PER_ENTRY)
 			check_reader(page + i, w->folio);
 	}
 }
 
-static void check_all(bool readers)
+/*
+ * Every struct page of a folio that a store went to, unless they are so many that
+ * those of the entry have to do; the others have their turn when a round ends.
+ */
+static void check_folio(const struct watched *w)
+{
+	struct folio *folio = w->folio;
+	unsigned long i;
+
+	if (obs.no_readers || folio_nr_pages(folio) > PTRS_PER_PTE) {
+		check_readers(w);
+		return;
+	}
+	for (i = 0; i < folio_nr_pages(folio); i++)
+		check_reader(folio_page(folio, i), folio);
+}
+
+/*
+ * Nobody gets a reference through an alias of a head that has one itself. The
+ * head's count is where it was before anybody else looks.
+ */
+static void check_takers(const struct watched *w)
+{
+	struct folio *folio = w->folio;
+	struct page *page = (struct page *)w->addr;
+	unsigned int i, got = 0;
+
+	set_page_count(&folio->page, 1);
+	for (i = w->addr == (unsigned long)folio; i < PAGES_PER_ENTRY; i++) {
+		if (obs.few_readers && i > HEAD_PAGES)
+			break;
+		got += get_page_unless_zero(page + i);
+		got += folio_try_get((struct folio *)(page + i));
+	}
+	if (got || page_count(&folio->page) != 1)
+		obs_fail("a reference through an alias");
+	set_page_count(&folio->page, 0);
+}
+
+static void check_all(void)
 {
 	struct watched *w;
 	unsigned long key;
 
 	xa_for_each(&obs.entries, key, w) {
 		check_entry(w);
-		if (readers)
-			check_readers(w);
+		if (obs.no_readers)
+			continue;
+		check_readers(w);
+		check_takers(w);
 	}
 }
 
@@ -182,7 +238,7 @@ static void inject_store(struct watched *w)
 						   PAGE_SIZE));
 	obs.injecting = true;
 	obs.strayed = true;
-	obs.target = (struct page *)w->addr + HEAD_PAGES;
+	obs.target = (struct page *)w->addr + obs.target_index;
 	set_bit(PG_owner_priv_1, &obs.target->flags);
 	obs.injecting = false;
 }
@@ -209,6 +265,8 @@ static void add_cached(struct watched *w, pte_t pte)
 		return;
 	}
 	w->cached[w->nr++] = pte;
+	/* A TLBI that was issued before does not drop it. */
+	w->tlbi_issued = false;
 	if (!watched_with(pte_pfn(pte)))
 		xa_store(&obs.pages, pte_pfn(pte), w, GFP_ATOMIC);
 }
@@ -236,15 +294,20 @@ static bool obs_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
 
 	if (obs.exchanges++ == obs.lose_exchange_at)
 		return false;
+	if (obs.no_part &&
+	    vmemmap_shadow_pte_state(old) == VMEMMAP_SHADOW_JOINED &&
+	    vmemmap_shadow_pte_state(new) == VMEMMAP_SHADOW_SEALED)
+		return false;
 	maybe_inject(INJECT_BEFORE, w);
 	done = REAL(vmemmap_shadow_cmpxchg(ptep, old, new));
 	if (done && w) {
 		obs.stores++;
+		obs.since++;
 		add_cached(w, new);
-		obs.read_only += !pte_write(new) - !pte_write(old);
+		obs.read_only += !can_write(new) - !can_write(old);
 		obs.most_read_only = max(obs.most_read_only, obs.read_only);
 		check_entry(w);
-		check_readers(w);
+		check_folio(w);
 	}
 	maybe_inject(INJECT_AFTER, w);
 	obs.nr_ops += !obs.injecting;
@@ -260,10 +323,11 @@ static bool obs_store(unsigned long *word, unsigned long old, unsigned long new)
 	maybe_inject(INJECT_BEFORE, w);
 	done = REAL(vmemmap_shadow_store(word, old, new));
 	obs.stores += done;
+	obs.since += done;
 	if (w) {
 		check_entry(w);
-		if (obs.all_readers || obs.no_readers) {
-			check_readers(w);
+		if (!obs.few_readers || obs.no_readers) {
+			check_folio(w);
 		} else {
 			const unsigned int i =
 				offset_in_page(word) / sizeof(struct page);
@@ -313,7 +377,7 @@ static void obs_tlbi_sync(void)
 		if (w->tlbi_issued)
 			drop_cached(w);
 	}
-	check_all(obs.all_readers);
+	check_all();
 }
 
 static void obs_tlbi_one(unsigned long addr)
@@ -328,6 +392,9 @@ static void obs_tlbi_one(unsigned long addr)
 
 static void obs_wait_readers(void)
 {
+	/* The first one of an operation; others come before roll-backs. */
+	if (!obs.waits && (obs.since || obs.read_only))
+		obs_fail("a store before the grace period");
 	obs.waits++;
 	if (!obs.inject)
 		REAL_VOID(vmemmap_shadow_wait_readers());
@@ -434,30 +501,68 @@ static int observer_init(struct kunit *test)
 static void observer_exit(struct kunit *test)
 {
 	unwatch_all();
+	KUNIT_EXPECT_FALSE(test, vmemmap_shadow_broken);
 }
 
+/* When an operation has ended. */
 static void expect_nothing_seen(struct kunit *test)
 {
+	struct watched *w;
+	unsigned long key;
+
+	xa_for_each(&obs.entries, key, w) {
+		check_entry(w);
+		if (w->nr != 1)
+			obs_fail("a translation outlives the operation");
+	}
 	KUNIT_EXPECT_STREQ_MSG(test, obs.failure ?: "nothing", "nothing",
 			       "%u times", obs.failures);
 	KUNIT_EXPECT_STREQ(test, obs.violation ?: "no violation", "no violation");
 	KUNIT_EXPECT_EQ(test, obs.read_only, 0);
 }
 
+static void forget_counts(void)
+{
+	obs.rounds = 0;
+	obs.tlbis = 0;
+	obs.singles = 0;
+	obs.waits = 0;
+	obs.allocs = 0;
+	obs.freed = 0;
+	obs.since = 0;
+}
+
 /* What has been counted since the last time. */
 static void expect_counts(struct kunit *test, unsigned int rounds,
-			  unsigned int waits, unsigned int allocs,
-			  unsigned int freed)
+			  unsigned int tlbis, unsigned int waits,
+			  unsigned int allocs, unsigned int freed)
 {
 	KUNIT_EXPECT_EQ(test, obs.rounds, rounds);
+	KUNIT_EXPECT_EQ(test, obs.tlbis, tlbis);
 	KUNIT_EXPECT_EQ(test, obs.singles, 0);
 	KUNIT_EXPECT_EQ(test, obs.waits, waits);
 	KUNIT_EXPECT_EQ(test, obs.allocs, allocs);
 	KUNIT_EXPECT_EQ(test, obs.freed, freed);
-	obs.rounds = 0;
-	obs.waits = 0;
-	obs.allocs = 0;
-	obs.freed = 0;
+	forget_counts();
+}
+
+/*
+ * The TLBIs of a round of each window of a list: one for each run of neighbours,
+ * whose struct pages have nothing but the head's entry between them.
+ */
+static unsigned int runs_of(const struct list_head *folios, unsigned int per_window)
+{
+	unsigned int n = 0, nr = 0;
+	struct folio *folio, *last = NULL;
+
+	list_for_each_entry(folio, folios, lru) {
+		nr += !last || n % per_window == 0 ||
+		      folio_page(last, folio_nr_pages(last)) != &folio->page;
+		last = folio;
+		n++;
+	}
+
+	return nr;
 }
 
 /* The huge pages that this granule has. */
@@ -495,8 +600,8 @@ static const void *sized_gen_params(const void *prev, char *desc)
 }
 
 /*
- * Few enough that each of them can be looked at after each sync, and all of a
- * page after each store.
+ * Few enough that each of them can be looked at after each sync, and all of an
+ * entry after each store.
  */
 #define READ_EACH	(16UL * PTRS_PER_PTE)
 
@@ -513,7 +618,7 @@ static void one_folio_there_and_back(struct kunit *test)
 		/* All of its vmemmap is one page: there is nothing to give back. */
 		vmemmap_shadow_optimize_folio(folio);
 		KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
-		expect_counts(test, 0, 0, 0, 0);
+		expect_counts(test, 0, 0, 0, 0, 0);
 		put_huge_folio(test, folio);
 		return;
 	}
@@ -521,18 +626,18 @@ static void one_folio_there_and_back(struct kunit *test)
 	tails = nr_tails(folio);
 	windows = DIV_ROUND_UP(tails, WINDOW);
 	watch(test, folio);
-	obs.all_readers = folio_nr_pages(folio) <= READ_EACH;
+	obs.few_readers = folio_nr_pages(folio) > READ_EACH;
 
 	vmemmap_shadow_optimize_folio(folio);
 	expect_nothing_seen(test);
-	expect_counts(test, 3 * windows, 1, 0, tails);
+	expect_counts(test, 3 * windows, 3 * windows, 1, 0, tails);
 	KUNIT_EXPECT_EQ(test, 3L * tails,
 			vmemmap_shadow_counter("entries stepped") - steps);
 	expect_optimized(test, folio);
 
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	expect_nothing_seen(test);
-	expect_counts(test, 3 * windows, 1, tails, 0);
+	expect_counts(test, 3 * windows, 3 * windows, 1, tails, 0);
 	KUNIT_EXPECT_EQ(test, 6L * tails,
 			vmemmap_shadow_counter("entries stepped") - steps);
 	expect_restored(test, folio);
@@ -545,23 +650,31 @@ static void one_folio_there_and_back(struct kunit *test)
 /* Of such tails a page at a time is made equal, and every one is plain later. */
 static void raw_tails_of_boot_memory_become_plain_tails(struct kunit *test)
 {
+	const long refused =
+		vmemmap_shadow_counter("folios refused, tail not plain");
+	unsigned int windows;
 	struct folio *folio;
 	unsigned long size;
 
 	for (size = PMD_SIZE; get_order(size) <= MAX_PAGE_ORDER; size *= 2)
 		;
 	folio = synthetic_folio(test, size, true);
+	windows = DIV_ROUND_UP(nr_tails(folio), WINDOW);
 	watch(test, folio);
 	obs.no_readers = true;
 	vmemmap_shadow_optimize_folio(folio);
 	expect_nothing_seen(test);
-	expect_counts(test, 3 * DIV_ROUND_UP(nr_tails(folio), WINDOW), 1, 0,
-		      nr_tails(folio));
+	expect_counts(test, 3 * windows, 3 * windows, 1, 0, nr_tails(folio));
+	KUNIT_EXPECT_EQ_MSG(test, refused,
+			    vmemmap_shadow_counter("folios refused, tail not plain"),
+			    "raw tails were refused");
 	expect_optimized(test, folio);
 
 	obs.no_readers = false;
+	obs.few_readers = folio_nr_pages(folio) > READ_EACH;
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	expect_nothing_seen(test);
+	expect_counts(test, 3 * windows, 3 * windows, 1, nr_tails(folio), 0);
 	expect_restored(test, folio);
 	unwatch_all();
 	put_huge_folio(test, folio);
@@ -575,19 +688,21 @@ static void list_of_several_windows_there_and_back(struct kunit *test)
 	const unsigned int per_window = min(64UL, WINDOW / per_folio);
 	const unsigned int nr = 2 * per_window + 1;
 	const unsigned int windows = DIV_ROUND_UP(nr, per_window);
+	unsigned int runs;
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
 
 	watch_new(test, where, size, nr, &folios);
 	vmemmap_shadow_optimize_folios(&folios);
 	expect_nothing_seen(test);
-	expect_counts(test, 3 * windows, 1, 0, nr * per_folio);
+	runs = runs_of(&folios, per_window);
+	expect_counts(test, 3 * windows, 3 * runs, 1, 0, nr * per_folio);
 
 	KUNIT_EXPECT_EQ(test, nr, vmemmap_shadow_restore_folios(&folios, &restored));
 	expect_nothing_seen(test);
-	expect_counts(test, 3 * windows, 1, nr * per_folio, 0);
-	kunit_info(test, "%u folios, %u windows, %u stores watched, %u entries read-only at most",
-		   nr, windows, obs.stores, obs.most_read_only);
+	expect_counts(test, 3 * windows, 3 * runs, 1, nr * per_folio, 0);
+	kunit_info(test, "%u folios, %u windows, %u runs of neighbours, %u stores watched, %u entries read-only at most",
+		   nr, windows, runs, obs.stores, obs.most_read_only);
 	unwatch_all();
 	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
 }
@@ -604,10 +719,10 @@ static void list_without_memory_for_notes_goes_one_by_one(struct kunit *test)
 	obs.fail_note = true;
 	vmemmap_shadow_optimize_folios(&folios);
 	expect_nothing_seen(test);
-	expect_counts(test, 3 * nr, 1, 0, tails);
+	expect_counts(test, 3 * nr, 3 * nr, 1, 0, tails);
 	KUNIT_EXPECT_EQ(test, nr, vmemmap_shadow_restore_folios(&folios, &restored));
 	expect_nothing_seen(test);
-	expect_counts(test, 3 * nr, 1, tails, 0);
+	expect_counts(test, 3 * nr, 3 * nr, 1, tails, 0);
 	unwatch_all();
 	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
 }
@@ -649,31 +764,153 @@ static void each_exchange_is_lost_in_turn(struct kunit *test)
 {
 	const enum where where = *(const enum where *)test->param_value;
 	struct folio *folio = folio_at(test, where, PMD_SIZE);
-	unsigned int n, undone = 0;
+	const unsigned int tails = nr_tails(folio);
+	unsigned int n;
 
 	watch(test, folio);
-	for (n = 0; n < 3 * nr_tails(folio); n++) {
+	for (n = 0; n < 3 * tails; n++) {
 		obs.exchanges = 0;
 		obs.lose_exchange_at = n;
 		vmemmap_shadow_optimize_folio(folio);
-		undone += !folio_test_hugetlb_vmemmap_optimized(folio);
-		KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+		KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+		expect_nothing_seen(test);
+		/* One round for whoever took it, then once back. */
+		expect_counts(test, 3 + 1 + 3, 3 + 1 + 3, 2, 0, 0);
 	}
-	KUNIT_EXPECT_EQ(test, undone, n);
-	obs.lose_exchange_at = UINT_MAX;
-	for (n = 0; n < 3 * nr_tails(folio); n++) {
+	for (n = 0; n < 3 * tails; n++) {
+		obs.lose_exchange_at = UINT_MAX;
 		vmemmap_shadow_optimize_folio(folio);
 		KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+		expect_counts(test, 3, 3, 1, 0, tails);
 		obs.exchanges = 0;
 		obs.lose_exchange_at = n;
 		KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
-		KUNIT_EXPECT_GT(test, obs.exchanges, 3 * nr_tails(folio));
-		obs.lose_exchange_at = UINT_MAX;
+		expect_nothing_seen(test);
+		expect_counts(test, 3 + 1 + 3, 3 + 1 + 3, 1, tails, 0);
 	}
-	expect_nothing_seen(test);
 	expect_restored(test, folio);
 	unwatch_all();
 	put_huge_folio(test, folio);
+}
+
+/* No entry is parted, as if each was lost to somebody who puts it back. */
+static void restore_that_cannot_part_leaves_nothing_read_only(struct kunit *test)
+{
+	const enum where where = *(const enum where *)test->param_value;
+	struct folio *folio = folio_at(test, where, PMD_SIZE);
+	const unsigned int tails = nr_tails(folio);
+
+	watch(test, folio);
+	vmemmap_shadow_optimize_folio(folio);
+	expect_counts(test, 3, 3, 1, 0, tails);
+	obs.no_part = true;
+	KUNIT_EXPECT_EQ(test, -EAGAIN, vmemmap_shadow_restore_folio(folio));
+	obs.no_part = false;
+	expect_nothing_seen(test);
+	KUNIT_EXPECT_EQ(test, obs.waits, 1);
+	KUNIT_EXPECT_EQ(test, obs.allocs, tails);
+	KUNIT_EXPECT_EQ(test, obs.freed, tails);
+	forget_counts();
+	expect_optimized(test, folio);
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	expect_nothing_seen(test);
+	expect_counts(test, 3, 3, 1, tails, 0);
+	expect_restored(test, folio);
+	unwatch_all();
+	put_huge_folio(test, folio);
+}
+
+/* One of them has a tail that is not plain, one has its vmemmap in itself. */
+static void list_with_odd_ones_goes_on_without_them(struct kunit *test)
+{
+	const enum where where = *(const enum where *)test->param_value;
+	const unsigned int nr = 3;
+	struct folio *odd, *hosted;
+	struct page *page, *host;
+	unsigned int tails, left;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+
+	tails = watch_new(test, where, PMD_SIZE, nr, &folios);
+	odd = list_last_entry(&folios, struct folio, lru);
+	left = tails - nr_tails(odd);
+	page = folio_page(odd, folio_nr_pages(odd) - 1);
+	set_bit(PG_owner_priv_1, &page->flags);
+	watch_new(test, where, PMD_SIZE, 1, &folios);
+	hosted = list_last_entry(&folios, struct folio, lru);
+	host = pte_page(__ptep_get(vmemmap_shadow_ptep((unsigned long)hosted)));
+
+	SetPageVmemmapSelfHosted(host);
+	vmemmap_shadow_optimize_folios(&folios);
+	ClearPageVmemmapSelfHosted(host);
+	expect_nothing_seen(test);
+	KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(odd));
+	KUNIT_EXPECT_EQ(test, folio_test_hugetlb_vmemmap_optimized(hosted),
+			!IS_ENABLED(CONFIG_MEMORY_HOTPLUG));
+	if (!folio_test_hugetlb_vmemmap_optimized(hosted)) {
+		/* The window of the list, then that of the one that goes back. */
+		KUNIT_EXPECT_EQ(test, obs.rounds, 3 + 1 + 3);
+		KUNIT_EXPECT_EQ(test, obs.waits, 2);
+		KUNIT_EXPECT_EQ(test, obs.allocs, 0);
+		KUNIT_EXPECT_EQ(test, obs.freed, left);
+	}
+	KUNIT_EXPECT_TRUE(test, test_and_clear_bit(PG_owner_priv_1, &page->flags));
+	forget_counts();
+
+	vmemmap_shadow_restore_folios(&folios, &restored);
+	expect_nothing_seen(test);
+	KUNIT_EXPECT_EQ(test, obs.rounds, 3);
+	KUNIT_EXPECT_EQ(test, obs.waits, 1);
+	KUNIT_EXPECT_EQ(test, obs.freed, 0);
+	unwatch_all();
+	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr + 1);
+}
+
+/*
+ * Memory runs out at each page that a list needs, and stays away: what has come
+ * before its turn is restored, the rest is as it was.
+ */
+static void each_allocation_of_a_list_fails_in_turn(struct kunit *test)
+{
+	const enum where where = *(const enum where *)test->param_value;
+	const unsigned int nr = 3;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+	const unsigned int tails = watch_new(test, where, PMD_SIZE, nr, &folios);
+	struct folio *folio;
+	unsigned int n;
+
+	for (n = 0; n < tails; n++) {
+		const unsigned int done = n / (tails / nr);
+
+		vmemmap_shadow_optimize_folios(&folios);
+		expect_nothing_seen(test);
+		KUNIT_EXPECT_EQ(test, obs.freed, tails);
+		forget_counts();
+
+		obs.fail_alloc_at = n;
+		KUNIT_EXPECT_EQ(test, -ENOMEM,
+				vmemmap_shadow_restore_folios(&folios, &restored));
+		obs.fail_alloc_at = UINT_MAX;
+		expect_nothing_seen(test);
+		KUNIT_EXPECT_EQ(test, list_count_nodes(&restored), done);
+		KUNIT_EXPECT_EQ(test, list_count_nodes(&folios), nr - done);
+		KUNIT_EXPECT_EQ(test, obs.rounds, done ? 3 : 0);
+		KUNIT_EXPECT_EQ(test, obs.waits, !!done);
+		KUNIT_EXPECT_EQ(test, obs.freed, n % (tails / nr));
+		list_for_each_entry(folio, &folios, lru)
+			expect_optimized(test, folio);
+		forget_counts();
+
+		KUNIT_EXPECT_EQ(test, nr - done,
+				vmemmap_shadow_restore_folios(&folios, &restored));
+		expect_nothing_seen(test);
+		list_splice_init(&restored, &folios);
+		forget_counts();
+	}
+	unwatch_all();
+	KUNIT_EXPECT_EQ(test, put_folios(test, &folios), nr);
 }
 
 static void each_allocation_fails_in_turn(struct kunit *test)
@@ -684,15 +921,13 @@ static void each_allocation_fails_in_turn(struct kunit *test)
 
 	watch(test, folio);
 	vmemmap_shadow_optimize_folio(folio);
+	forget_counts();
 	for (n = 0; n < nr_tails(folio); n++) {
-		obs.allocs = 0;
 		obs.fail_alloc_at = n;
 		obs.stores = 0;
-		obs.freed = 0;
 		KUNIT_EXPECT_EQ(test, -ENOMEM, vmemmap_shadow_restore_folio(folio));
-		KUNIT_EXPECT_EQ(test, obs.allocs, n + 1);
-		KUNIT_EXPECT_EQ(test, obs.freed, n);
 		KUNIT_EXPECT_EQ(test, obs.stores, 0);
+		expect_counts(test, 0, 0, 0, n + 1, n);
 		KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
 	}
 	obs.fail_alloc_at = UINT_MAX;
@@ -702,11 +937,19 @@ static void each_allocation_fails_in_turn(struct kunit *test)
 	put_huge_folio(test, folio);
 }
 
+/* A store to a copy of one of the head's own may have gone to the head's. */
+static bool stray_is_there(struct folio *folio)
+{
+	return !obs.target || test_bit(PG_owner_priv_1, &obs.target->flags) ||
+	       (obs.target_index < HEAD_PAGES &&
+		test_bit(PG_owner_priv_1, &folio_page(folio, obs.target_index)->flags));
+}
+
 static void wipe(struct folio *folio)
 {
 	unsigned long i;
 
-	for (i = HEAD_PAGES; i < folio_nr_pages(folio); i++)
+	for (i = 0; i < folio_nr_pages(folio); i++)
 		clear_bit(PG_owner_priv_1, &folio_page(folio, i)->flags);
 }
 
@@ -714,13 +957,22 @@ struct inject_param {
 	const char *name;
 	enum inject when;
 	bool restore;
+	unsigned int target;		/* which struct page of an entry */
 };
 
 static const struct inject_param injections[] = {
-	{ "before each store of optimize", INJECT_BEFORE, false },
-	{ "after each store of optimize", INJECT_AFTER, false },
-	{ "before each store of restore", INJECT_BEFORE, true },
-	{ "after each store of restore", INJECT_AFTER, true },
+	{ "before each store of optimize", INJECT_BEFORE, false, HEAD_PAGES },
+	{ "after each store of optimize", INJECT_AFTER, false, HEAD_PAGES },
+	{ "before each store of restore", INJECT_BEFORE, true, HEAD_PAGES },
+	{ "after each store of restore", INJECT_AFTER, true, HEAD_PAGES },
+	{ "before each store of optimize, to the first of an entry",
+	  INJECT_BEFORE, false, 0 },
+	{ "after each store of optimize, to the first of an entry",
+	  INJECT_AFTER, false, 0 },
+	{ "before each store of restore, to the first of an entry",
+	  INJECT_BEFORE, true, 0 },
+	{ "after each store of restore, to the first of an entry",
+	  INJECT_AFTER, true, 0 },
 };
 
 static void inject_desc(const struct inject_param *p, char *desc)
@@ -739,9 +991,10 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	const struct inject_param *p = test->param_value;
 	const long recoveries = vmemmap_shadow_counter("write recoveries");
 	struct folio *folio = huge_folio(test, PMD_SIZE);
-	unsigned int at, lost = 0, undone = 0, failed = 0;
+	unsigned int at, ops, lost = 0, undone = 0, failed = 0;
 
 	watch(test, folio);
+	obs.target_index = p->target;
 	for (at = 0; ; at++) {
 		int ret = 0;
 
@@ -752,14 +1005,17 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 		obs.inject = p->restore ? INJECT_NOTHING : p->when;
 		vmemmap_shadow_optimize_folio(folio);
 		undone += !folio_test_hugetlb_vmemmap_optimized(folio);
-		lost += obs.target && !test_bit(PG_owner_priv_1, &obs.target->flags);
+		lost += !stray_is_there(folio);
+		ops = obs.nr_ops;
 
 		obs.nr_ops = 0;
 		obs.inject = p->restore ? p->when : INJECT_NOTHING;
 		if (folio_test_hugetlb_vmemmap_optimized(folio))
 			ret = vmemmap_shadow_restore_folio(folio);
 		failed += !!ret;
-		lost += obs.target && !test_bit(PG_owner_priv_1, &obs.target->flags);
+		lost += !stray_is_there(folio);
+		if (p->restore)
+			ops = obs.nr_ops;
 
 		wipe(folio);
 		if (!obs.target || ret || obs.failures)
@@ -768,8 +1024,13 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	expect_nothing_seen(test);
 	KUNIT_EXPECT_EQ(test, failed, 0);
 	KUNIT_EXPECT_EQ(test, lost, 0);
+	/* There was one at each of all that there are when there is none. */
+	KUNIT_EXPECT_EQ(test, at, ops);
 	KUNIT_EXPECT_GT(test, at, 3 * nr_tails(folio));
 	KUNIT_EXPECT_GT(test, vmemmap_shadow_counter("write recoveries"), recoveries);
+	/* One before the entry is stepped back, and one after. */
+	KUNIT_EXPECT_EQ(test, obs.singles,
+			2 * (vmemmap_shadow_counter("write recoveries") - recoveries));
 	if (!p->restore)
 		KUNIT_EXPECT_GT(test, undone, 0);
 	expect_restored(test, folio);
@@ -813,7 +1074,7 @@ struct reader {
 	struct crowd *crowd;
 	struct task_struct *task;
 	struct hrtimer timer;
-	unsigned long attempts, wrong;
+	unsigned long attempts, got, wrong;
 	unsigned int folio, page;
 };
 
@@ -824,21 +1085,29 @@ static struct crowd {
 	struct reader reader[MAX_READERS];
 } crowd;
 
-/* Look at some struct pages, and ask each for a reference. */
+/*
+ * Look at some struct pages, and ask each for a reference. The head's own gives
+ * one while it is in use; the others never.
+ */
 static void crowd_look(struct reader *r, unsigned int n)
 {
 	struct crowd *c = r->crowd;
 
 	while (n--) {
 		struct folio *folio = c->folio[r->folio];
-		struct page *page = folio_page(folio, r->page);
+		const bool head = !r->page || n % 8 == 0;
+		struct page *page = folio_page(folio, head ? 0 : r->page);
 
 		rcu_read_lock();
-		if (page_folio(page) != folio || PageTail(page) != !!r->page ||
-		    !PageCompound(page) || PageHead(page) != !r->page)
+		if (page_folio(page) != folio || PageTail(page) == head ||
+		    !PageCompound(page) || PageHead(page) != head)
 			r->wrong++;
-		if (get_page_unless_zero(page))
-			r->wrong++;
+		if (n % 2 ? get_page_unless_zero(page) :
+			    folio_try_get((struct folio *)page)) {
+			r->wrong += !head;
+			r->got++;
+			folio_put(folio);
+		}
 		rcu_read_unlock();
 		r->attempts++;
 
@@ -890,13 +1159,37 @@ static int crowd_timer_start(void *data)
 /* So many times all the folios, whatever their number. */
 #define CROWD_FOLIOS	400
 
+/* The folios are put to use for a while, as from a pool, and taken back. */
+static unsigned int crowd_use(struct crowd *c)
+{
+	const u64 end = ktime_get_ns() + NSEC_PER_SEC;
+	unsigned int i, bad = 0;
+
+	for (i = 0; i < c->nr; i++)
+		folio_ref_unfreeze(c->folio[i], 1);
+	usleep_range(2 * CROWD_NS / NSEC_PER_USEC, 4 * CROWD_NS / NSEC_PER_USEC);
+	for (i = 0; i < c->nr; i++) {
+		/* Somebody may have a reference for a moment. */
+		while (!folio_ref_freeze(c->folio[i], 1)) {
+			if (ktime_get_ns() > end) {
+				set_page_count(&c->folio[i]->page, 0);
+				bad++;
+				break;
+			}
+			cond_resched();
+		}
+	}
+
+	return bad;
+}
+
 /* The operations are not watched here: nothing comes between them. */
 static void readers_meanwhile_always_find_the_head(struct kunit *test)
 {
 	const struct crowd_param *p = test->param_value;
 	unsigned int i, loops, cpu, nr = 0, bad = 0;
 	struct crowd *c = &crowd;
-	unsigned long attempts = 0, wrong = 0;
+	unsigned long attempts = 0, got = 0, wrong = 0;
 	struct folio *folio;
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
@@ -931,6 +1224,7 @@ static void readers_meanwhile_always_find_the_head(struct kunit *test)
 		vmemmap_shadow_optimize_folios(&folios);
 		list_for_each_entry(folio, &folios, lru)
 			bad += !folio_test_hugetlb_vmemmap_optimized(folio);
+		bad += crowd_use(c);
 		bad += vmemmap_shadow_restore_folios(&folios, &restored) != c->nr;
 		list_splice_init(&restored, &folios);
 	}
@@ -939,13 +1233,15 @@ static void readers_meanwhile_always_find_the_head(struct kunit *test)
 	for (i = 0; i < nr; i++) {
 		kthread_stop(c->reader[i].task);
 		attempts += c->reader[i].attempts;
+		got += c->reader[i].got;
 		wrong += c->reader[i].wrong;
 		KUNIT_EXPECT_GT(test, c->reader[i].attempts, 0);
 	}
 	KUNIT_EXPECT_EQ(test, bad, 0);
 	KUNIT_EXPECT_EQ(test, wrong, 0);
-	kunit_info(test, "%u CPUs, %u folios (%s), %u loops, %lu attempts", nr,
-		   c->nr, where_name[where], loops, attempts);
+	KUNIT_EXPECT_GT(test, got, 0);
+	kunit_info(test, "%u CPUs, %u folios (%s), %u loops, %lu attempts, %lu references of heads",
+		   nr, c->nr, where_name[where], loops, attempts, got);
 	put_folios(test, &folios);
 }
 
@@ -983,8 +1279,8 @@ static int held_reader(void *data)
 	/* Time enough for whoever does not wait. */
 	while (ktime_get_ns() < end)
 		h->stepped += any_stepped(h->folio);
-	rcu_read_unlock();
 	complete(&h->leave);
+	rcu_read_unlock();
 
 	return 0;
 }
@@ -1025,8 +1321,13 @@ static struct kunit_case observer_cases[] = {
 	KUNIT_CASE_PARAM(list_without_memory_for_notes_goes_one_by_one,
 			 where_gen_params),
 	KUNIT_CASE(list_of_two_sizes_makes_windows_of_one_size),
+	KUNIT_CASE_PARAM(list_with_odd_ones_goes_on_without_them, where_gen_params),
 	KUNIT_CASE_PARAM(each_allocation_fails_in_turn, where_gen_params),
+	KUNIT_CASE_PARAM(each_allocation_of_a_list_fails_in_turn,
+			 where_gen_params),
 	KUNIT_CASE_PARAM(each_exchange_is_lost_in_turn, where_gen_params),
+	KUNIT_CASE_PARAM(restore_that_cannot_part_leaves_nothing_read_only,
+			 where_gen_params),
 	KUNIT_CASE_PARAM(stray_store_at_each_store_is_kept, inject_gen_params),
 	KUNIT_CASE_PARAM(readers_meanwhile_always_find_the_head,
 			 crowd_gen_params),
