@@ -35,6 +35,12 @@ judge_pan()
 		found="error: ${first#pan:*: }"
 		;;
 	esac
+	if ! grep -q '^Full statespace search for:' "$text" ||
+	   ! grep -q '^[[:space:]]*assertion violations[[:space:]]*+' "$text"; then
+		echo "the search was not of all states, or not for assertions: $(
+			grep -m 1 -E 'search for:|assertion violations' "$text" || echo 'it does not say')"
+		return 1
+	fi
 	case $verdict in
 	cycle:*)
 		if ! grep -q 'non-progress cycles.*+' "$text"; then
@@ -47,6 +53,10 @@ judge_pan()
 	echo "$found"
 	[ "${verdict%%:*}" = pass ] || { [ "$found" = "$verdict" ]; return; }
 	[ "$found" = pass ] || return 1
+	if ! grep -q '^[[:space:]]*invalid end states[[:space:]]*+' "$text"; then
+		echo "pan did not look for invalid end states"
+		return 1
+	fi
 
 	# Every process came to its end, and what was to be reached was.
 	if sed -n '/^unreached in proctype rules/,/^\t(/d; /^unreached/,$p' "$text" | grep -q -e '-end-'; then
@@ -75,7 +85,8 @@ judge_herd()
 		echo "no Result: in $1"
 		return 1
 	fi
-	if [ -z "$got" ] || grep -qE '^Warning|[Ee]rror|Flag data-race' "$2"; then
+	if [ -z "$got" ] || ! grep -q '^Positive: [0-9]' "$2" ||
+	   grep -qx 'Positive: 0 Negative: 0' "$2" || grep -qE '^Warning|[Ee]rror|Flag data-race' "$2"; then
 		grep -m 1 -E '^Warning|[Ee]rror|data-race' "$2" || echo "herd7 said nothing"
 		return 1
 	fi

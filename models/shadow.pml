@@ -19,7 +19,8 @@
  * Leaves out: weak memory order. SPIN interleaves whole steps, each seen by
  * everybody at once. What barriers do is for the litmus tests beside this file,
  * stale faults after a completed TLBI (AARCH-24989) among them. Nor are there
- * batches of folios, pages of boot memory, allocation failures, hot-remove, or a
+ * batches of folios, pages of boot memory, allocation failures, hot-remove, the
+ * comparison of a copy with the note before it is made plain, or a
  * handler that is interrupted on its own CPU by one more store to the same
  * entry, which is no different from one on another CPU.
  *
@@ -52,18 +53,21 @@
  *   run chain-literal            pass                           -DLITERAL -DOBSERVERS=1
  *   run taker                    pass                           -DTAKER -DOBSERVERS=1
  *   run taker-no-fault           pass                           -DTAKER -DNO_RECOVERY
- *   run lookup                   pass                           -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP -DCYCLES=2
+ *   run lookup-pinned            pass                           -DLOOKUP -DLOOKUP_IN_RCU -DKEY_PINNED -DCYCLES=2
+ *   run lookup-roll-back         pass:roll_back                 -DLOOKUP -DLOOKUP_IN_RCU -DKEY_PINNED -DSTRAYS=1 -DTRIES=1
  *   run stray                    pass:recovered,stale,roll_back -DSTRAYS=1 -DOBSERVERS=1
  *   run stray-gives-up           pass:gave_up                   -DSTRAYS=1 -DOBSERVERS=1 -DTRIES=1
  *   run strays                   pass:recovered,gave_up,roll_back -DSTRAYS=2 -DTRIES=1 -DFLAG_A_ONLY
+ *   run stray-head               pass:recovered,roll_back       -DSTRAYS=1 -DTRIES=1 -DSTRAY_HEAD
  *   run stray-taker              pass:recovered                 -DSTRAYS=1 -DTRIES=1 -DTAKER
  *   run memory-failure           pass                           -DSTRAYS=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DSTRICT -DNO_RECOVERY
  *   run with-reference           pass                           -DSTRAYS=1 -DWITH_REFERENCE -DNO_RECOVERY
- *   run nobody-waits             pass                           -DSTRAYS=1 -DTRIES=1 -DWATCH
+ *   run nobody-waits             pass:halted                    -DSTRAYS=1 -DTRIES=1 -DWATCH -DHALTS
  *   run terminates               cycle:none                     -DSTRAYS=1 -DTRIES=1
  *   run strays-big               big:pass                       -DSTRAYS=2 -DTRIES=1
  *   run literal-big              big:pass                       -DLITERAL -DOBSERVERS=2
  *   run strays-tries-big         big:pass                       -DSTRAYS=2 -DTRIES=2
+ *   run strays-head-big          big:pass                       -DSTRAYS=2 -DTRIES=1 -DSTRAY_HEAD
  *   run stray-taker-big          big:pass                       -DSTRAYS=1 -DTRIES=1 -DTAKER -DOBSERVERS=1
  *
  * Steps that the architecture forbids:
@@ -99,6 +103,8 @@
  *   run blind-equalize           fails:store_lost               -DBLIND_EQUALIZE -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
  *   run blind-replain            fails:store_lost               -DBLIND_REPLAIN -DSTRAYS=1 -DTRIES=1
  *   run no-replain               fails:not_plain_after_restore  -DNO_REPLAIN
+ *   run noted-early              fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DNOTE_EARLY
+ *   run noted-once               fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DNOTE_ONCE
  *   run head-last                fails:neither_head_nor_tail    -DHEAD_LAST -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP
  *   run flags-first              fails:neither_head_nor_tail    -DFLAGS_FIRST -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP
  *   run two-updaters             fails:page_lost                -DTWO_UPDATERS
@@ -109,6 +115,7 @@
  *   run no-recovery-tlbi-harm    fails:store_lost               -DSTRAYS=1 -DTRIES=1 -DNO_RECOVERY_TLBI -DNO_RULES -DOBSERVERS=1
  *   run no-stale-tlbi            cycle:found                    -DSTRAYS=1 -DTRIES=1 -DNO_STALE_TLBI
  *   run handler-locks            fails:somebody_waits           -DSTRAYS=1 -DLOCKING -DWATCH
+ *   run handler-locks-elsewhere  fails:somebody_waits           -DSTRAYS=1 -DOTHER_CPU -DLOCKING -DWATCH -DHALTS
  *   run handler-no-rcu           fails:rule_writable            -DSTRAYS=1 -DTRIES=1 -DNO_HANDLER_RCU
  *   run handler-no-rcu-harm      fails:store_lost               -DSTRAYS=2 -DTRIES=1 -DNO_HANDLER_RCU -DNO_RULES -DOBSERVERS=1 -DFLAG_A_ONLY
  *   run handler-keeps-value      fails:rule_writable            -DSTRAYS=1 -DTRIES=1 -DNO_HANDLER_RCU -DHANDLER_KEEPS_VALUE
@@ -143,6 +150,8 @@
  *
  * Lookups:
  *   run lookup-no-reread         fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP -DNO_REREAD
+ *   run lookup                   pass                           -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP -DCYCLES=2
+ *   run lookup-roll-back-drops   fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP -DSTRAYS=1 -DTRIES=1
  *   run lookup-key-drops         fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU
  *   run lookup-no-rcu            fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_NO_KEY -DCYCLES=2
  *   run key-late                 fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP -DKEY_LATE
@@ -190,7 +199,7 @@ hidden byte page_lost;			/* neither mapped nor freed, or both */
 hidden byte somebody_waits;		/* the end is never reached */
 
 /* Places that a run is expected to reach. */
-hidden byte reached_roll_back, reached_gave_up, reached_recovered, reached_stale;
+hidden byte reached_roll_back, reached_gave_up, reached_recovered, reached_stale, reached_halted;
 
 #define CHECK(name, cond)	assert((cond) || name)
 #ifdef NO_RULES
@@ -278,8 +287,8 @@ hidden byte x_t, x_v;
 /*
  * Contents are equal. The struct pages of all tail entries that map the head's
  * page are the same bytes, and so are the head page's own: a stray store to one
- * changes all. What such a store changes does not count here, except with
- * -DSTRICT.
+ * changes all. What such a store changes does not count here until the next round
+ * has completed, except with -DSTRICT.
  */
 #define SAME_FLAGS(p, q) (flag_a[p] == flag_a[q] && flag_b[p] == flag_b[q])
 #if STRAYS && !defined(STRICT)
@@ -427,9 +436,6 @@ bit finished;			/* the updater has finished */
 byte alive;			/* actors that have not finished */
 #ifdef LOCKING
 bit ptl;
-#endif
-#ifdef TWO_UPDATERS
-bit second_done;
 #endif
 
 #if STRAYS
@@ -941,7 +947,10 @@ inline tlbi_round()
 	/* C: vmemmap_shadow_tlbi_sync: isb */
 	atomic {
 		tlbi_complete(UPDATER_TLBI, 0);
-		tlbi_complete(UPDATER_TLBI, 1)
+		tlbi_complete(UPDATER_TLBI, 1);
+#if STRAYS && !defined(STRICT)
+		head_strayed = 0
+#endif
 	}
 }
 
@@ -949,7 +958,7 @@ inline tlbi_round()
 
 /*
  * Make the contents of a sealed page those of the head's; ok if nothing got in
- * between. noted is what the head's first struct page held at the start.
+ * between. noted is what the head's first struct page held when it was looked at.
  */
 inline equalize(e)
 {
@@ -1171,6 +1180,30 @@ inline replain(e)
 #define UNLOCK_WINDOW	skip
 #endif
 
+/* The updater may be held up for good while a window is open. */
+#ifdef HALTS
+#define HALT		if :: skip :: atomic { reached_halted = 1; alive--; goto end_halted } fi
+#else
+#define HALT		skip
+#endif
+
+inline replain_range()
+{
+	/* C: shadow_replain_range: shadow_replain */
+#ifdef NO_REPLAIN
+	skip
+#else
+	if
+	:: !SHADOW_TAG_MAPS_HEAD(tag[0]) -> replain(0)
+	:: else
+	fi;
+	if
+	:: !SHADOW_TAG_MAPS_HEAD(tag[1]) -> replain(1)
+	:: else
+	fi
+#endif
+}
+
 /* Take both entries to OWNED from wherever they are; gave_up if not. */
 inline restore_window()
 {
@@ -1178,6 +1211,9 @@ inline restore_window()
 	do
 	:: tries < TRIES ->
 		LOCK_WINDOW;
+#ifdef NOTE_EARLY
+		noted = flag_a[HEAD];
+#endif
 		/* C: shadow_restore_window: shadow_tlbi_round */
 		if
 		:: tries -> tlbi_round()
@@ -1189,24 +1225,20 @@ inline restore_window()
 		step(1, SHADOW_TAG_SHARED, SHADOW_TAG_JOINED, 0, ok);
 		/* C: shadow_restore_window: shadow_tlbi_round */
 		TLBI_R1;
+		HALT;
+		/* C: shadow_restore_window: shadow_batch_note */
+#if !defined(NOTE_EARLY) && !defined(NOTE_ONCE)
+		noted = flag_a[HEAD];
+#endif
 		/* C: shadow_restore_window: shadow_part_range */
 		part(0);
 		part(1);
+		HALT;
 		/* C: shadow_restore_window: shadow_tlbi_round */
 		TLBI_R2;
-		/* C: shadow_restore_window: shadow_open_own_range */
-		/* C: shadow_open_own_range: shadow_replain */
-#ifndef NO_REPLAIN
-		if
-		:: !SHADOW_TAG_MAPS_HEAD(tag[0]) -> replain(0)
-		:: else
-		fi;
-		if
-		:: !SHADOW_TAG_MAPS_HEAD(tag[1]) -> replain(1)
-		:: else
-		fi;
-#endif
-		/* C: shadow_open_own_range: shadow_step_those */
+		/* C: shadow_restore_window: shadow_replain_range */
+		replain_range();
+		/* C: shadow_restore_window: shadow_step_those */
 		step(0, SHADOW_TAG_SEALED, SHADOW_TAG_OWNED, 0, ok);
 		step(1, SHADOW_TAG_SEALED, SHADOW_TAG_OWNED, 0, ok);
 		/* C: shadow_restore_window: shadow_tlbi_round */
@@ -1343,6 +1375,7 @@ optimize:
 	fi;
 	/* C: shadow_optimize_window: shadow_tlbi_round */
 	TLBI_O1;
+	HALT;
 	/* C: shadow_optimize_window: shadow_equalize_range */
 	/* C: shadow_equalize_range: shadow_equalize */
 #ifndef NO_EQUALIZE
@@ -1370,6 +1403,7 @@ optimize:
 	:: else
 	fi;
 #endif
+	HALT;
 	/* C: shadow_optimize_window: shadow_tlbi_round */
 	TLBI_O2;
 #ifndef FINAL_READ_ONLY
@@ -1399,6 +1433,8 @@ optimize:
 		/* C: shadow_optimize_batch: shadow_roll_back */
 		/* C: shadow_roll_back: shadow_tlbi_round */
 		tlbi_round();
+		/* C: shadow_roll_back: shadow_replain_range */
+		replain_range();
 		/* C: shadow_roll_back: shadow_restore_batch */
 		reached_roll_back = 1;
 		restore_window();
@@ -1418,7 +1454,7 @@ optimize:
 #endif
 #ifdef TWO_UPDATERS
 	if
-	:: u == 1 -> goto end
+	:: u == 1 -> goto gone
 	:: else
 	fi;
 #endif
@@ -1449,9 +1485,9 @@ optimized:
 #ifndef NO_GP_RESTORE
 	grace_period(u);
 #endif
-	/* C: vmemmap_shadow_restore_folio: shadow_batch_note */
-	/* C: vmemmap_shadow_restore_folios: shadow_batch_note */
+#ifdef NOTE_ONCE
 	noted = flag_a[HEAD];
+#endif
 	/* C: vmemmap_shadow_restore_folio: shadow_restore_batch */
 	/* C: vmemmap_shadow_restore_folios: shadow_restore_batch */
 	/* C: shadow_restore_batch: shadow_restore_window */
@@ -1463,6 +1499,7 @@ optimized:
 	/* C: shadow_restore_batch: shadow_unmark */
 	/* C: shadow_unmark: folio_clear_hugetlb_vmemmap_optimized */
 	/* C: shadow_unmark: static_branch_dec */
+	/* P: shadow_restore_batch: shadow_wait_readers */
 #ifdef KEY_GP
 	grace_period(u);
 #endif
@@ -1495,7 +1532,14 @@ end:
 		CHECK(page_lost, gave_up || (tag[0] == SHADOW_TAG_OWNED && tag[1] == SHADOW_TAG_OWNED));
 		finished = 1
 	};
-gone:	alive--
+gone:	alive--;
+#ifdef HALTS
+	goto ended;
+end_halted:
+	false;
+ended:
+#endif
+	skip
 }
 
 /* ------------------------------------------------------------------------ */
@@ -1511,6 +1555,10 @@ active proctype watch()
 init {
 	atomic {
 		kind[HEAD] = FAKE;
+#ifdef KEY_PINNED
+		/* Another folio is optimized all the time. */
+		key = 1;
+#endif
 		oa[0] = OWN(0);
 		oa[1] = OWN(1);
 		ref[OWN(0)] = 1;
@@ -1541,7 +1589,9 @@ init {
 #ifdef LOOKUP
 		START(lookup());
 #endif
-#if STRAYS == 1
+#if STRAYS == 1 && defined(OTHER_CPU)
+		START(stray(2));
+#elif STRAYS == 1
 		if
 		:: START(stray(0))
 		:: START(stray(2))

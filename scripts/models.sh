@@ -301,7 +301,8 @@ left 0
 nothing_believed()
 {
 	local text=$work/judge.out bad=0
-	local good=$'State-vector 104 byte, depth reached 675, errors: 0\n   12 states, stored\n'
+	local good=$'Full statespace search for:\n\tassertion violations\t+\n\tinvalid end states\t+\n'
+	good+=$'State-vector 104 byte, depth reached 675, errors: 0\n   12 states, stored\n'
 
 	# believed VERDICT TEXT: must not be
 	believed()
@@ -318,10 +319,17 @@ nothing_believed()
 	believed pass "pan:1: assertion violated ((x)||store_lost) (at depth 8)"$'\n'"$good"
 	believed pass "pan:1: invalid end state (at depth 8)"$'\n'"$good"
 	believed pass "$good"$'unreached in proctype updater\n\tm.pml:9, state 4, "-end-"\n\t(1 of 4 states)'
+	believed pass "${good/Full/Bit}"
+	believed pass "${good/Full statespace/Hash-Compact 4}"
+	believed pass "${good/violations?+/violations - (disabled by -A flag)}"
+	believed pass "${good/states?+/states - (disabled by -E flag)}"
 	believed pass:recovered "$good"
 	believed fails:store_lost "$good"
 	believed fails:store_lost "pan:1: assertion violated ((x)||not_store_lost) (at depth 8)"$'\n'"$good"
 	believed cycle:none "$good"
+	printf ' * Result: Never\n' >"$work/judge.litmus"
+	printf '%s\n' 'Positive: 0 Negative: 0' 'Observation x Never 0 0' >"$text"
+	! judge_herd "$work/judge.litmus" "$text" || { echo "believed: no execution at all"; bad=1; }
 	return $bad
 }
 

@@ -1746,6 +1746,8 @@ static void poison_of_head_in_window_stays_the_heads(struct kunit *test)
 
 	kunit_activate_static_stub(test, vmemmap_shadow_hold, poison_hold);
 	for (poison.at = 0; poison.at < NR_HOLDS; poison.at++) {
+		/* Copied, it has to go again, whatever the head has by then. */
+		folio_page(folio, 3)->private = 1;
 		poison.holds = 0;
 		vmemmap_shadow_optimize_folio(folio);
 		if (folio_test_hugetlb_vmemmap_optimized(folio))

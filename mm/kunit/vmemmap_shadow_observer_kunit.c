@@ -377,6 +377,8 @@ static void obs_tlbi_sync(void)
 		if (w->tlbi_issued)
 			drop_cached(w);
 	}
+	/* Bytes may differ no longer than until here. */
+	obs.strayed = false;
 	check_all();
 }
 

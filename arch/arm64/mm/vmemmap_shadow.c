@@ -121,11 +121,11 @@ static_assert(offsetof(struct page, compound_head) ==
 	      SHADOW_COMPOUND_HEAD * sizeof(unsigned long));
 
 /*
- * What the struct pages of a folio's own held when its turn came. The copies
- * that are made of them, and turned back into plain tails later, are made from
- * this: memory_failure(), which takes hugetlb_lock and no reference, may change
- * the head in the middle of that, and a copy of something else could not be
- * told from a stray store.
+ * What the struct pages of a folio's own held when its turn came, or that of a
+ * try to restore it. The copies that are made of them, and turned back into
+ * plain tails later, are made from this: memory_failure(), which takes
+ * hugetlb_lock and no reference, may change the head in the middle of that, and
+ * a copy of something else could not be told from a stray store.
  */
 struct shadow_was {
 	union shadow_words page[SHADOW_HEAD_PAGES];
@@ -1477,10 +1477,10 @@ static void shadow_part_range(struct folio *folio, const struct shadow_was *was,
 	shadow_count(SHADOW_STEPS, steps);
 }
 
-/* Re-plain the pages of entries lo to hi - 1 that map their own, open them. */
-static void shadow_open_own_range(struct folio *folio,
-				  const struct shadow_was *was, unsigned int lo,
-				  unsigned int hi)
+/* Re-plain the pages of entries lo to hi - 1 that map their own. */
+static void shadow_replain_range(struct folio *folio,
+				 const struct shadow_was *was, unsigned int lo,
+				 unsigned int hi)
 {
 	unsigned long addr;
 	pte_t *ptep;
@@ -1491,9 +1491,18 @@ static void shadow_open_own_range(struct folio *folio,
 		if (!shadow_maps_head(vmemmap_shadow_pte_state(pte)))
 			shadow_replain(was, shadow_alias(pte));
 	}
+}
 
-	shadow_step_those(folio, lo, hi, VMEMMAP_SHADOW_SEALED,
-			  VMEMMAP_SHADOW_OWNED);
+/* Note what the folios' own struct pages hold. */
+static void shadow_batch_note(struct shadow_batch *b)
+{
+	unsigned int i, n, w;
+
+	for (i = 0; i < b->nr; i++)
+		for (n = 0; n < SHADOW_HEAD_PAGES; n++)
+			for (w = 0; w < SHADOW_NR_WORDS; w++)
+				b->was[i].page[n].word[w] =
+					shadow_read_word(&b->folio[i]->page + n, w);
 }
 
 /**
@@ -1573,6 +1582,8 @@ static int shadow_restore_window(struct shadow_batch *b, unsigned int lo,
 		shadow_tlbi_round(b, lo, hi);
 		vmemmap_shadow_hold(b->folio[0], lo, hi);
 
+		/* With all that came before: what is parted has to be equal. */
+		shadow_batch_note(b);
 		for (i = 0; i < b->nr; i++)
 			shadow_part_range(b->folio[i], &b->was[i], lo, hi,
 					  &b->pages);
@@ -1580,8 +1591,12 @@ static int shadow_restore_window(struct shadow_batch *b, unsigned int lo,
 		shadow_tlbi_round(b, lo, hi);
 		vmemmap_shadow_hold(b->folio[0], lo, hi);
 
-		for (i = 0; i < b->nr; i++)
-			shadow_open_own_range(b->folio[i], &b->was[i], lo, hi);
+		for (i = 0; i < b->nr; i++) {
+			shadow_replain_range(b->folio[i], &b->was[i], lo, hi);
+			shadow_step_those(b->folio[i], lo, hi,
+					  VMEMMAP_SHADOW_SEALED,
+					  VMEMMAP_SHADOW_OWNED);
+		}
 		/* From here on no CPU faults on a page it may write to. */
 		shadow_tlbi_round(b, lo, hi);
 		shadow_window_close(b, lo, hi, opened);
@@ -1655,18 +1670,6 @@ static void shadow_batch_add(struct shadow_batch *b, struct folio *folio)
 		b->nr_tails = shadow_nr_tails(folio);
 	}
 	b->folio[b->nr++] = folio;
-}
-
-/* Note what the folios' own struct pages hold. */
-static void shadow_batch_note(struct shadow_batch *b)
-{
-	unsigned int i, n, w;
-
-	for (i = 0; i < b->nr; i++)
-		for (n = 0; n < SHADOW_HEAD_PAGES; n++)
-			for (w = 0; w < SHADOW_NR_WORDS; w++)
-				b->was[i].page[n].word[w] =
-					shadow_read_word(&b->folio[i]->page + n, w);
 }
 
 static int shadow_cmp_folio(void *unused, const struct list_head *a,
@@ -1745,6 +1748,11 @@ static noinline_for_stack void shadow_roll_back(struct folio *folio,
 	list_splice_init(pages, &one.pages);
 	/* What a stray writer took back, no round has followed yet. */
 	shadow_tlbi_round(&one, 0, one.nr_tails);
+	/*
+	 * Copies of what the head's page held when optimize began. It may hold
+	 * more since, by a store through an entry that was joined.
+	 */
+	shadow_replain_range(folio, was, 0, one.nr_tails);
 	if (shadow_restore_batch(&one))
 		pr_warn_once("pfn %#lx: roll-back given up, folio left partly optimized\n",
 			     folio_pfn(folio));
@@ -1943,7 +1951,6 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 	/* See vmemmap_shadow_restore_folios(). */
 	shadow_wait_readers();
 
-	shadow_batch_note(&b);
 	ret = shadow_restore_batch(&b);
 	if (!ret)
 		shadow_count(SHADOW_FOLIOS_RESTORED, 1);
@@ -2007,7 +2014,6 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 			shadow_wait_readers();
 		first = first ?: b.folio[0];
 
-		shadow_batch_note(&b);
 		ret = shadow_restore_batch(&b);
 		shadow_release(&b);
 		if (ret)
