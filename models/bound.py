@@ -12,6 +12,8 @@ Usage: bound.py C_FILE CHAIN_HEADER MODEL DOCUMENT LIST
   the labels in the model's comments, "C: FUNCTION: OPERATION", in the order of
   its text. Every call in the C code is an operation unless LIST says "pass NAME";
   the functions that LIST calls "out" are not part of the protocol.
+- A store that is no call, through a pointer or to an array, is none that the model
+  could know of: it must be to memory that LIST calls the update's "own".
 - "P: FUNCTION: OPERATION" labels something that the model does and the C code
   does not, yet. It must not be there.
 
@@ -53,14 +55,23 @@ def calls(body):
     return [n for n in re.findall(r"\b(\w+)\s*\(", body) if n not in KEYWORDS]
 
 
+def stores(body):
+    """The names through which a function stores by itself: *NAME, NAME->, NAME[]."""
+    lhs = r"((?:\*\s*)*\w+(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)"
+    found = re.findall(r"[;{}):,(]\s*(?:\+\+|--)" + lhs, body)
+    found += re.findall(r"[;{}):]\s*" + lhs + r"\s*(?:(?:[-+|&^*/]|<<|>>)?=(?!=)|\+\+|--)",
+                        ";" + body)
+    return [re.search(r"\w+", s).group(0) for s in found if re.search(r"[*\[]|->", s)]
+
+
 def read_list(path):
-    passed, out = set(), set()
+    passed, out, own = set(), set(), set()
     for line in open(path, encoding="utf-8"):
         word = line.split("#")[0].split()
         if not word:
             continue
-        {"pass": passed, "out": out}[word[0]].update(word[1:])
-    return passed, out
+        {"pass": passed, "out": out, "own": own}[word[0]].update(word[1:])
+    return passed, out, own
 
 
 def header_chain(header):
@@ -148,7 +159,7 @@ def chain_bad(raw, header, model, states):
 def main(c_path, header_path, model_path, document_path, list_path):
     raw, header, model, document = [open(p, encoding="utf-8").read() for p in
                                     (c_path, header_path, model_path, document_path)]
-    passed, out = read_list(list_path)
+    passed, out, own = read_list(list_path)
     states, steps = header_chain(header)
     bad = chain_bad(raw, header, model, states) + document_bad(document, states, steps)
 
@@ -163,6 +174,9 @@ def main(c_path, header_path, model_path, document_path, list_path):
             continue
         ops = calls(body)
         found.update(ops)
+        found.update(stores(body))
+        bad += ["%s: stores through %s, and not by an operation" % (func, name)
+                for name in stores(body) if name not in own]
         ops = [o for o in ops if o not in passed]
         mine = [o for k, o in labels.get(func, []) if k == "C"]
         if ops != mine:
@@ -175,7 +189,7 @@ def main(c_path, header_path, model_path, document_path, list_path):
         bad.append("%s: labelled in the model, and not in the C code" % func)
     for func in sorted(set(labels) & out):
         bad.append("%s: labelled in the model, and out in the list" % func)
-    for name in sorted((passed | out) - found):
+    for name in sorted((passed | out | own) - found):
         bad.append("%s: in the list, and not in the C code" % name)
 
     for line in bad:

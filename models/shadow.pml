@@ -58,6 +58,9 @@
  *   run stray                    pass:recovered,stale,roll_back -DSTRAYS=1 -DOBSERVERS=1
  *   run stray-gives-up           pass:gave_up                   -DSTRAYS=1 -DOBSERVERS=1 -DTRIES=1
  *   run strays                   pass:recovered,gave_up,roll_back -DSTRAYS=2 -DTRIES=1 -DFLAG_A_ONLY
+ *   run stray-twice              pass:recovered,roll_back       -DSTRAYS=1 -DTRIES=1 -DCYCLES=2
+ *   run stray-literal-big        big:pass                       -DLITERAL -DSTRAYS=1 -DTRIES=1 -DFLAG_A_ONLY -DOTHER_CPU
+ *   run taker-literal            pass                           -DLITERAL -DTAKER -DNO_RECOVERY
  *   run stray-head               pass:recovered,roll_back       -DSTRAYS=1 -DTRIES=1 -DSTRAY_HEAD
  *   run stray-taker              pass:recovered                 -DSTRAYS=1 -DTRIES=1 -DTAKER
  *   run memory-failure           pass                           -DSTRAYS=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DSTRICT -DNO_RECOVERY
@@ -1063,19 +1066,22 @@ inline fill(p)
 }
 
 /*
- * A page for entry e at restore: a new one, or by chance the one it once had,
+ * A page for entry e at restore: a new one, the other's if that has got this
+ * one's and so needs none, or by chance the one it once had,
  * if nobody else took it meanwhile.
  */
 #define GET_PAGE(e)							\
 	if								\
 	:: !SHADOW_TAG_MAPS_HEAD(tag[e])				\
-	:: SHADOW_TAG_MAPS_HEAD(tag[e]) -> 	\
+	:: SHADOW_TAG_MAPS_HEAD(tag[e]) && !MAPPED(FRESH(e)) ->		\
 		hand = hand | (1 << FRESH(e)); freed[FRESH(e)] = 0	\
+	:: SHADOW_TAG_MAPS_HEAD(tag[e]) && MAPPED(FRESH(e)) ->		\
+		hand = hand | (1 << FRESH(1 - (e))); freed[FRESH(1 - (e))] = 0 \
 	:: SHADOW_TAG_MAPS_HEAD(tag[e]) && freed[OWN(e)] && kind[OWN(e)] != JUNK && \
-	   !OWN_MAPPED(e) ->						\
+	   !MAPPED(OWN(e)) ->						\
 		freed[OWN(e)] = 0; hand = hand | (1 << OWN(e))		\
 	fi
-#define OWN_MAPPED(e)	(oa[0] == OWN(e) || oa[1] == OWN(e))
+#define MAPPED(p)	(oa[0] == (p) || oa[1] == (p))
 
 /* Pages in hand are fungible: any of them. */
 inline part(e)
@@ -1182,9 +1188,9 @@ inline replain(e)
 
 /* The updater may be held up for good while a window is open. */
 #ifdef HALTS
-#define HALT		if :: skip :: atomic { reached_halted = 1; alive--; goto end_halted } fi
+#define HALT		if :: skip :: atomic { reached_halted = 1; alive--; goto end_halted } fi;
 #else
-#define HALT		skip
+#define HALT
 #endif
 
 inline replain_range()
@@ -1225,7 +1231,7 @@ inline restore_window()
 		step(1, SHADOW_TAG_SHARED, SHADOW_TAG_JOINED, 0, ok);
 		/* C: shadow_restore_window: shadow_tlbi_round */
 		TLBI_R1;
-		HALT;
+		HALT
 		/* C: shadow_restore_window: shadow_batch_note */
 #if !defined(NOTE_EARLY) && !defined(NOTE_ONCE)
 		noted = flag_a[HEAD];
@@ -1233,7 +1239,7 @@ inline restore_window()
 		/* C: shadow_restore_window: shadow_part_range */
 		part(0);
 		part(1);
-		HALT;
+		HALT
 		/* C: shadow_restore_window: shadow_tlbi_round */
 		TLBI_R2;
 		/* C: shadow_restore_window: shadow_replain_range */
@@ -1375,7 +1381,7 @@ optimize:
 	fi;
 	/* C: shadow_optimize_window: shadow_tlbi_round */
 	TLBI_O1;
-	HALT;
+	HALT
 	/* C: shadow_optimize_window: shadow_equalize_range */
 	/* C: shadow_equalize_range: shadow_equalize */
 #ifndef NO_EQUALIZE
@@ -1403,7 +1409,7 @@ optimize:
 	:: else
 	fi;
 #endif
-	HALT;
+	HALT
 	/* C: shadow_optimize_window: shadow_tlbi_round */
 	TLBI_O2;
 #ifndef FINAL_READ_ONLY

@@ -168,6 +168,8 @@ if [ -z "$RUN" ]; then
 		'/^static void shadow_optimize_window/,/^}/s/shadow_tlbi_round\(b, lo, hi\);//'
 	bound_twin "a call that is new in the C code is noticed" "shadow_fill: " code \
 		's/^(\t)vmemmap_shadow_copy\(/\1flush_cache_page(page);&/'
+	bound_twin "a store that is no operation is noticed" "shadow_fill: stores through page" code \
+		's/^(\t)vmemmap_shadow_copy\(/\1page->flags = 0; &/'
 	bound_twin "an operation that the model loses is noticed" "shadow_replain: " model \
 		's/C: shadow_replain: /C, /'
 	run "the model knows every flag of its runs" flags_known

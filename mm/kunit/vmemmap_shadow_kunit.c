@@ -567,7 +567,7 @@ void expect_restored(struct kunit *test, struct folio *folio)
 
 		wrong += vmemmap_shadow_pte_state(pte) != VMEMMAP_SHADOW_OWNED ||
 			 !pte_write(pte) || pte_rdonly(pte);
-		twice += xa_store(&pages, pte_pfn(pte), folio, GFP_KERNEL) != NULL;
+		twice += !!xa_store(&pages, pte_pfn(pte), folio, GFP_KERNEL);
 	}
 	xa_destroy(&pages);
 	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u entries are not OWNED", n);
