@@ -1724,17 +1724,33 @@ static void optimize_with_odd_head_page_is_refused(struct kunit *test)
 
 #ifdef CONFIG_MEMORY_FAILURE
 static struct {
-	enum hold at;
+	struct folio *folio;
+	unsigned int at;		/* a hold, or NR_HOLDS: at the first copy */
 	unsigned int holds;
+	bool done;
 } poison;
 
 /* As hugetlb_update_hwpoison() does it, which has the lock of the pools. */
+static void poison_head(void)
+{
+	folio_set_hwpoison(poison.folio);
+	folio_page(poison.folio, 3)->private = (unsigned long)&poison;
+	poison.done = true;
+}
+
 static void poison_hold(struct folio *folio, unsigned int lo, unsigned int hi)
 {
-	if (poison.holds++ == poison.at) {
-		folio_set_hwpoison(folio);
-		folio_page(folio, 3)->private = (unsigned long)&poison;
-	}
+	if (poison.holds++ == poison.at)
+		poison_head();
+}
+
+/* Behind the note, and before a page is filled. */
+static void poison_copy(void *to, const void *from, const void *was, size_t size)
+{
+	if (poison.at == NR_HOLDS && !poison.done)
+		poison_head();
+	copy_page(to, from);
+	memcpy(to, was, size);
 }
 #endif
 
@@ -1744,16 +1760,19 @@ static void poison_of_head_in_window_stays_the_heads(struct kunit *test)
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	unsigned long i, odd;
 
+	poison.folio = folio;
 	kunit_activate_static_stub(test, vmemmap_shadow_hold, poison_hold);
-	for (poison.at = 0; poison.at < NR_HOLDS; poison.at++) {
+	kunit_activate_static_stub(test, vmemmap_shadow_copy, poison_copy);
+	for (poison.at = 0; poison.at <= NR_HOLDS; poison.at++) {
 		/* Copied, it has to go again, whatever the head has by then. */
 		folio_page(folio, 3)->private = 1;
 		poison.holds = 0;
+		poison.done = false;
 		vmemmap_shadow_optimize_folio(folio);
 		if (folio_test_hugetlb_vmemmap_optimized(folio))
 			KUNIT_EXPECT_EQ(test, 0,
 					vmemmap_shadow_restore_folio(folio));
-		KUNIT_EXPECT_GT(test, poison.holds, poison.at);
+		KUNIT_EXPECT_TRUE(test, poison.done);
 		KUNIT_EXPECT_TRUE(test, folio_test_clear_hwpoison(folio));
 		KUNIT_EXPECT_PTR_EQ(test, (void *)&poison,
 				    (void *)folio_page(folio, 3)->private);
