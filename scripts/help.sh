@@ -11,13 +11,13 @@ rows=(
 	"series 8 70 write out/series/ for git am, apply it, compare with the tested tree"
 	"run 9 200 boot a guest, fill and free the pools, print the table, write out/run.json"
 	"x86 18 290 x86-64 with and without the repair of the generic restore, under QEMU"
-	"models 20 70 SPIN and herd7 on models/: the protocol, and what happens without each part"
+	"models 26 85 SPIN and herd7 on models/: the protocol, and what happens without each part"
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
 	"lint 45 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
 	"kunit 45 420 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
 	"coverage 240 700 what KUnit reaches of vmemmap_shadow.c, by gcov, with lockdep on"
 	"boot 245 1000 the guest test cases, KTAP in out/boot.ktap"
-	"check 250 1500 lint, writers, models, kunit, two mutants and boot for 4k"
+	"check 280 1600 lint, writers, models, kunit, two mutants and boot for 4k"
 	"mutants 500 900 break vmemmap_shadow.c 43 times, KUnit has to notice each"
 )
 
@@ -33,7 +33,7 @@ cat <<'TEXT'
 
 GRANULE=4k|16k|64k CPUS=2 MEM=4G HVO=on|off	for make run; GRANULE for kunit, coverage, mutants and boot too
 BOOT=NAME	only that file of tests/boot/	MUTANTS="NAME..."	only these	KSRC=DIR	a kernel tree instead of Debian's
-BIG=1		make models with larger bounds, 320 s	RUN=NAME	only that model or litmus test
+BIG=1		make models with larger bounds, 430 s	RUN=NAME	only that model or litmus test
 HERD7=CMD	a herd7 of your own
 V=1		show the exact commands
 TEXT

@@ -1104,6 +1104,17 @@ static void stray_wipe(struct folio *folio)
 	}
 }
 
+/* Where a store to this struct page may have got to: there, in any entry. */
+static void stray_wipe_like(struct folio *folio, const struct page *page)
+{
+	unsigned long i = (page - &folio->page) % PAGES_PER_ENTRY;
+
+	for (; i < folio_nr_pages(folio); i += PAGES_PER_ENTRY) {
+		folio_page(folio, i)->index = 0;
+		folio_page(folio, i)->flags &= ~BIT(PG_owner_priv_1);
+	}
+}
+
 struct stray_context {
 	const char *name;
 	void (*run)(struct stray *s);
@@ -1188,7 +1199,10 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 		}
 		failed += folio_test_hugetlb_vmemmap_optimized(folio);
 
-		stray_wipe(folio);
+		for (n = 0; n < ARRAY_SIZE(s->at); n++) {
+			if (s->stored[n])
+				stray_wipe_like(folio, s->stored[n]);
+		}
 		if (failed)
 			break;
 	}

@@ -61,6 +61,7 @@ static struct observer {
 	unsigned int exchanges, lose_exchange_at;
 	bool no_part;			/* each part is lost, as to somebody else */
 	bool few_readers;		/* there are too many to look at each */
+	bool whole_folio;		/* look at each after each store */
 	bool no_readers;		/* there are no tails yet to look at */
 
 	/* A stray store, at one of the operations. */
@@ -177,6 +178,9 @@ static void check_readers(const struct watched *w)
 	}
 }
 
+/* So many struct pages can be looked at after each store of each case. */
+#define READ_WHOLE	1024
+
 /*
  * Every struct page of a folio that a store went to, unless they are so many that
  * those of the entry have to do; the others have their turn when a round ends.
@@ -186,7 +190,8 @@ static void check_folio(const struct watched *w)
 	struct folio *folio = w->folio;
 	unsigned long i;
 
-	if (obs.no_readers || folio_nr_pages(folio) > PTRS_PER_PTE) {
+	if (obs.no_readers ||
+	    (!obs.whole_folio && folio_nr_pages(folio) > READ_WHOLE)) {
 		check_readers(w);
 		return;
 	}
@@ -629,6 +634,7 @@ static void one_folio_there_and_back(struct kunit *test)
 	windows = DIV_ROUND_UP(tails, WINDOW);
 	watch(test, folio);
 	obs.few_readers = folio_nr_pages(folio) > READ_EACH;
+	obs.whole_folio = size <= PMD_SIZE;
 
 	vmemmap_shadow_optimize_folio(folio);
 	expect_nothing_seen(test);
@@ -741,6 +747,7 @@ static void list_of_two_sizes_makes_windows_of_one_size(struct kunit *test)
 	small = watch_new(test, SYNTHETIC, PMD_SIZE, nr / 2, &folios);
 	large = watch_new(test, SYNTHETIC, CONT_PMD_SIZE, nr / 2, &folios);
 	tails = small + large;
+	obs.few_readers = CONT_PMD_SIZE / PAGE_SIZE > READ_EACH;
 	vmemmap_shadow_optimize_folios(&folios);
 	expect_nothing_seen(test);
 	KUNIT_EXPECT_EQ(test, obs.freed, tails);
