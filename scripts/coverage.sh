@@ -73,7 +73,7 @@ counted()
 {
 	local qemu console rc=0
 
-	qemu_args arm64 2 "$(kunit_mb "$GRANULE")"
+	kunit_qemu "$GRANULE"
 	qemu+=(-nodefaults -display none -no-reboot -serial "file:$con"
 		-kernel "$image" -initrd "$work/initrd.gz" -append "console=$console panic=-1
 		hugetlb_free_vmemmap=on vmemmap_pagegran=once vmemmap_pagegran=off vmemmap_pagegran=twice

@@ -23,7 +23,7 @@ log=$build/log/kunit-$GRANULE.log
 json=$out/kunit-$GRANULE.json
 mkdir -p "$obj"
 kunit_args "$obj" "$granule_symbol"
-qemu_args arm64 2 "$(kunit_mb "$GRANULE")"
+kunit_qemu "$GRANULE"
 # kunit.py brings the program's name; on an option given twice the last one holds.
 args=(--arch=arm64 "--build_dir=$obj" "--json=$json.new" --timeout=600
 	"--qemu_args=${qemu[*]:1}" --kernel_args=hugetlb_free_vmemmap=on)

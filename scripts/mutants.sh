@@ -42,7 +42,7 @@ say "# make mutants: $src_name, $GRANULE pages, ${#names[@]} of ${#all[@]} mutan
 obj=$build/O/$src_key/kunit-$GRANULE
 mkdir -p "$obj" "$build/log"
 kunit_args "$obj" "$granule_symbol"
-qemu_args arm64 2 "$(kunit_mb "$GRANULE")"
+kunit_qemu "$GRANULE"
 export PYTHONDONTWRITEBYTECODE=1
 
 # run_suites LOG TIMEOUT [GLOB]: kunit.py's run; the guest's console is $obj/test.log.

@@ -958,7 +958,8 @@ enum store_kind { STORE_PLAIN, STORE_SET_BIT, STORE_CMPXCHG, STORE_CMPXCHG_MISS,
 enum hold { HOLD_SEALED, HOLD_JOINED, HOLD_REJOINED, HOLD_PARTED, NR_HOLDS,
 	    HOLD_NEVER = INT_MAX };
 
-#define STRAY_WINDOWS	10000
+/* Each with all that its pages hold: with the largest pages there are fewer. */
+#define STRAY_WINDOWS	(PAGE_SIZE > SZ_16K ? 2500 : 10000)
 
 static struct stray {
 	struct kunit *test;

@@ -1003,6 +1003,7 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	unsigned int at, ops, lost = 0, undone = 0, failed = 0;
 
 	watch(test, folio);
+	obs.few_readers = folio_nr_pages(folio) > READ_WHOLE;
 	obs.target_index = p->target;
 	for (at = 0; ; at++) {
 		int ret = 0;

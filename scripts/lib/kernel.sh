@@ -42,13 +42,20 @@ kunit_args()
 	done
 }
 
-# kunit_mb GRANULE: the memory of its guest, in MiB: for four huge pages of a PMD.
-kunit_mb()
+# kunit_qemu GRANULE: its guest, in $qemu. With pages of 64 KiB the largest huge page
+# is of 16 GiB. The host need not have so much: none of it is written to.
+kunit_qemu()
 {
-	case $1 in
-	64k)	echo 8192 ;;
-	*)	echo 4096 ;;
-	esac
+	if [ "$1" != 64k ]; then
+		qemu_args arm64 2 4096
+	elif [ "$(cat /proc/sys/vm/overcommit_memory)" = 2 ]; then
+		# Without overcommitment, four huge pages of a PMD.
+		qemu_args arm64 2 8192
+	else
+		qemu_args arm64 2 36864
+		qemu+=(-machine memory-backend=ram
+			-object "memory-backend-ram,id=ram,size=36864M,reserve=off")
+	fi
 }
 
 # config_check CONFIG FRAGMENT...: every line of the fragments must hold.
