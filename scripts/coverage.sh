@@ -79,8 +79,8 @@ counted()
 		hugetlb_free_vmemmap=on vmemmap_pagegran=once vmemmap_pagegran=off vmemmap_pagegran=twice
 		vmemmap_pagegran vmemmap_pagegran=on kunit.filter_glob=$1")
 	rm -f "$work/vmemmap_shadow.gcda"
-	timeout --foreground -k 5 600 "${qemu[@]}" </dev/null || rc=$?
-	[ "$rc" -eq 0 ] || die $E_TIMEOUT "The guest was not done after 600 s; its console: $(rel "$con")"
+	timeout --foreground -k 5 1200 "${qemu[@]}" </dev/null || rc=$?
+	[ "$rc" -eq 0 ] || die $E_TIMEOUT "The guest was not done after 1200 s; its console: $(rel "$con")"
 	tr -d '\r' <"$con" | sed -n '/^gcov begin$/,/^gcov end$/{/^gcov/!p}' |
 		base64 -d >"$work/vmemmap_shadow.gcda" 2>/dev/null || true
 	[ -s "$work/vmemmap_shadow.gcda" ] ||

@@ -14,11 +14,11 @@ rows=(
 	"models 26 85 SPIN and herd7 on models/: the protocol, and what happens without each part"
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
 	"lint 45 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
-	"kunit 45 420 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
-	"coverage 240 700 what KUnit reaches of vmemmap_shadow.c, by gcov, with lockdep on"
-	"boot 245 1000 the guest test cases, KTAP in out/boot.ktap"
-	"check 280 1600 lint, writers, models, kunit, two mutants and boot for 4k"
-	"mutants 500 900 break vmemmap_shadow.c 43 times, KUnit has to notice each"
+	"kunit 51 420 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
+	"coverage 485 740 what KUnit reaches of vmemmap_shadow.c, by gcov, with lockdep on"
+	"boot 280 1300 the guest test cases, KTAP in out/boot.ktap"
+	"check 295 1600 lint, writers, models, kunit, two mutants and boot for 4k"
+	"mutants 600 1000 break vmemmap_shadow.c 52 times, KUnit has to notice each"
 )
 
 printf '%-8s %8s %8s %8s\n' target warm cold "here"
