@@ -959,7 +959,7 @@ enum hold { HOLD_SEALED, HOLD_JOINED, HOLD_REJOINED, HOLD_PARTED, NR_HOLDS,
 	    HOLD_NEVER = INT_MAX };
 
 /* Each with all that its pages hold: with the largest pages there are fewer. */
-#define STRAY_WINDOWS	(PAGE_SIZE > SZ_16K ? 2500 : 10000)
+#define STRAY_WINDOWS	(IS_ENABLED(CONFIG_ARM64_64K_PAGES) ? 2500 : 10000)
 
 static struct stray {
 	struct kunit *test;
