@@ -1094,26 +1094,26 @@ static void wait_for_nobody(void)
 {
 }
 
-/* Undo whatever the store did, wherever it went. */
-static void stray_wipe(struct folio *folio)
+/* Undo what the store did: in struct page @i, and in each @step behind it. */
+static void stray_wipe_each(struct folio *folio, unsigned long i, unsigned long step)
 {
-	unsigned long i;
-
-	for (i = HEAD_PAGES; i < folio_nr_pages(folio); i++) {
+	for (; i < folio_nr_pages(folio); i += step) {
 		folio_page(folio, i)->index = 0;
 		folio_page(folio, i)->flags &= ~BIT(PG_owner_priv_1);
 	}
 }
 
+/* Wherever it went. */
+static void stray_wipe(struct folio *folio)
+{
+	stray_wipe_each(folio, HEAD_PAGES, 1);
+}
+
 /* Where a store to this struct page may have got to: there, in any entry. */
 static void stray_wipe_like(struct folio *folio, const struct page *page)
 {
-	unsigned long i = (page - &folio->page) % PAGES_PER_ENTRY;
-
-	for (; i < folio_nr_pages(folio); i += PAGES_PER_ENTRY) {
-		folio_page(folio, i)->index = 0;
-		folio_page(folio, i)->flags &= ~BIT(PG_owner_priv_1);
-	}
+	stray_wipe_each(folio, (page - &folio->page) % PAGES_PER_ENTRY,
+			PAGES_PER_ENTRY);
 }
 
 struct stray_context {
@@ -1764,8 +1764,7 @@ static void poison_copy(void *to, const void *from, const void *was, size_t size
 {
 	if (poison.at == NR_HOLDS && !poison.done)
 		poison_head();
-	copy_page(to, from);
-	memcpy(to, was, size);
+	REAL_VOID(vmemmap_shadow_copy(to, from, was, size));
 }
 #endif
 
@@ -1883,8 +1882,7 @@ static void copy_wrong(void *to, const void *from, const void *was, size_t size)
 {
 	struct page *page = to;
 
-	memcpy(to, from, PAGE_SIZE);
-	memcpy(to, was, size);
+	REAL_VOID(vmemmap_shadow_copy(to, from, was, size));
 	page[PAGES_PER_ENTRY - 1].index = 1;
 }
 

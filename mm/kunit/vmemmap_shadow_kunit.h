@@ -18,6 +18,20 @@
 /* Entries of a window. */
 #define WINDOW		(SZ_2M / PAGE_SIZE)
 
+/* Call an operation itself, instead of what replaces it in this thread. */
+#define REAL(call)							\
+({									\
+	struct kunit *__test = current->kunit_test;			\
+	typeof(call) __ret;						\
+									\
+	current->kunit_test = NULL;					\
+	__ret = (call);							\
+	current->kunit_test = __test;					\
+	__ret;								\
+})
+
+#define REAL_VOID(call)		((void)REAL(((call), 0)))
+
 /* A folio as HugeTLB hands it over: typed, frozen, in nobody else's hands. */
 struct folio *huge_folio(struct kunit *test, unsigned long size);
 

@@ -72,20 +72,6 @@ static struct observer {
 	struct page *target;
 } obs;
 
-/* Call an operation itself, instead of what replaces it in this thread. */
-#define REAL(call)							\
-({									\
-	struct kunit *__test = current->kunit_test;			\
-	typeof(call) __ret;						\
-									\
-	current->kunit_test = NULL;					\
-	__ret = (call);							\
-	current->kunit_test = __test;					\
-	__ret;								\
-})
-
-#define REAL_VOID(call)		((void)REAL(((call), 0)))
-
 static void obs_fail(const char *what)
 {
 	if (!obs.failure)
