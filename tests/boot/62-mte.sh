@@ -13,3 +13,4 @@ logs "KASAN tags memory" 1 'KernelAddressSanitizer initialized \(hw-tags'
 check "pools of every size" pools,hvo=on
 check "pages moved between nodes" memory,migrate,rounds=20
 twin "pages that do not move are noticed" memory,migrate,rounds=1,busted 'is on node'
+check "cycles of alloc, demote, free" cases,cycles,rounds=1
