@@ -1066,9 +1066,9 @@ inline fill(p)
 }
 
 /*
- * A page for entry e at restore: a new one, the other's if that has got this
- * one's and so needs none, or by chance the one it once had,
- * if nobody else took it meanwhile.
+ * A page for entry e at restore: a new one, the other entry's if that one has got
+ * this one's and so needs none, or by chance the one it once had, if nobody else
+ * took it meanwhile.
  */
 #define GET_PAGE(e)							\
 	if								\

@@ -43,18 +43,20 @@ kunit_args()
 }
 
 # kunit_qemu GRANULE: its guest, in $qemu. With pages of 64 KiB the largest huge page
-# is of 16 GiB. The host need not have so much: none of it is written to.
+# is of 16 GiB. The host lends no more of that than is written to.
 kunit_qemu()
 {
+	local mb=36864
+
 	if [ "$1" != 64k ]; then
 		qemu_args arm64 2 4096
 	elif [ "$(cat /proc/sys/vm/overcommit_memory)" = 2 ]; then
 		# Without overcommitment, four huge pages of a PMD.
 		qemu_args arm64 2 8192
 	else
-		qemu_args arm64 2 36864
+		qemu_args arm64 2 "$mb"
 		qemu+=(-machine memory-backend=ram
-			-object "memory-backend-ram,id=ram,size=36864M,reserve=off")
+			-object "memory-backend-ram,id=ram,size=${mb}M,reserve=off")
 	fi
 }
 
