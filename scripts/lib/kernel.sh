@@ -18,7 +18,11 @@ kmake_args()
 	fi
 	cc=${cross}gcc
 	kernel_cc=$cc
-	command -v ccache >/dev/null && cc="ccache $cc"
+	if command -v ccache >/dev/null; then
+		cc="ccache $cc"
+		# Another clone, or a worktree, finds the same objects.
+		export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
+	fi
 	# A fixed date and host: the same source gives the same objects.
 	kmake=(make -C "$tree" "O=$obj" "ARCH=$arch" "CROSS_COMPILE=$cross" "CC=$cc"
 		"HOSTCC=gcc" KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_USER=hvo
