@@ -8,6 +8,7 @@
 #	machine CPUS MEM
 #	append PARAMETER...		the kernel's command line
 #	qemu_extra ARG...		more for QEMU's
+#	monitor				the guest has QEMU's monitor as a port
 #	broken_qemu VERSION REASON	take a newer QEMU than such a one (7.2 is any
 #					7.2.x), and skip it all if none can be had
 #	check NAME SPEC			a case for our init (tests/guest/init.c)
@@ -36,7 +37,17 @@ machine() { d_cpus=$1 d_mem=$2; }
 # shellcheck disable=SC2317
 append() { d_append=$*; }
 # shellcheck disable=SC2317
-qemu_extra() { d_qemu=("$@"); }
+qemu_extra() { d_qemu+=("$@"); }
+# The two ends of a socket, both in QEMU: its monitor, and a port of the guest's.
+# shellcheck disable=SC2317
+monitor()
+{
+	local at="path=$build/monitor.socket"
+
+	d_qemu+=(-chardev "socket,id=monitor,$at,server=on,wait=off" -mon chardev=monitor
+		-chardev "socket,id=to-monitor,$at"
+		-device virtserialport,chardev=to-monitor,name=monitor)
+}
 # shellcheck disable=SC2317
 broken_qemu() { d_broken=$1 d_why=$2; }
 
