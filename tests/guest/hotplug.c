@@ -62,6 +62,28 @@ static void to_group(const char *group, pid_t pid)
 		fatal("%s: the process cannot be moved there", path);
 }
 
+/* Two cpusets, with memory of node 0 and of node 1. */
+static void make_cpusets(void)
+{
+	mkdir(CGROUP_DIR, 0755);
+	mount("cgroup2", CGROUP_DIR, "cgroup2", 0, NULL);
+	if (write_text(CGROUP_DIR "cgroup.subtree_control", "+cpuset"))
+		fatal("no cpuset controller");
+	mkdir(CGROUP_DIR "one", 0755);
+	mkdir(CGROUP_DIR "two", 0755);
+	if (write_text(CGROUP_DIR "one/cpuset.mems", "0") ||
+	    write_text(CGROUP_DIR "two/cpuset.mems", "1"))
+		fatal("no two nodes");
+}
+
+/* Move a process to another cpuset, or back, and change the nodes of both. */
+static void change_cpuset(pid_t pid, int i)
+{
+	to_group(i % 2 ? "one" : "two", pid);
+	write_text(CGROUP_DIR "one/cpuset.mems", i % 2 ? "0" : "0-1");
+	write_text(CGROUP_DIR "two/cpuset.mems", i % 2 ? "0-1" : "1");
+}
+
 /*
  * Every lock that may be held when a page fault or mmap() needs a huge page beyond
  * the pool, in the order that others take them: a process goes from one cpuset to
@@ -75,15 +97,7 @@ static int cpuset(void)
 	unsigned char *p;
 	pid_t pid;
 
-	mkdir(CGROUP_DIR, 0755);
-	mount("cgroup2", CGROUP_DIR, "cgroup2", 0, NULL);
-	if (write_text(CGROUP_DIR "cgroup.subtree_control", "+cpuset"))
-		fatal("no cpuset controller");
-	mkdir(CGROUP_DIR "one", 0755);
-	mkdir(CGROUP_DIR "two", 0755);
-	if (write_text(CGROUP_DIR "one/cpuset.mems", "0") ||
-	    write_text(CGROUP_DIR "two/cpuset.mems", "1"))
-		fatal("no two nodes");
+	make_cpusets();
 	pid = fork();
 	if (!pid) {
 		p = mmap(NULL, KB * KB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -91,12 +105,8 @@ static int cpuset(void)
 		pause();
 		_exit(0);
 	}
-	for (int i = 0; i < 6; i++) {
-		to_group(i % 2 ? "one" : "two", pid);
-		write_text(CGROUP_DIR "one/cpuset.mems", i % 2 ? "0" : "0-1");
-		write_text(CGROUP_DIR "two/cpuset.mems", i % 2 ? "0-1" : "1");
-		moves++;
-	}
+	for (; moves < 6; moves++)
+		change_cpuset(pid, moves);
 	if (!busted)
 		offs += cpu_off_on();
 
@@ -124,7 +134,8 @@ static int cpuset(void)
 /* What the other processes have done; shared. */
 struct done {
 	volatile int stop;
-	volatile long cpus, offline, online, refused, fills;
+	volatile long cpus, offline, online, refused, fills, maps, moves;
+	volatile pid_t user;
 };
 
 static int open_block(unsigned long n)
@@ -189,6 +200,10 @@ static void loop_memory(struct done *d)
 	}
 }
 
+/*
+ * Some pages are left in the pool: where none is free, memory with a huge page in it
+ * does not go; where some are, who takes it off waits for those that are on their way.
+ */
 static void loop_pool(struct done *d)
 {
 	const struct hstate *h = smallest();
@@ -196,26 +211,64 @@ static void loop_pool(struct done *d)
 
 	while (!d->stop) {
 		pool_set(h, pages);
-		pool_set(h, 0);
+		pool_set(h, pages / 8);
 		d->fills++;
+	}
+	pool_set(h, 0);
+}
+
+/* Somebody who maps huge pages beyond the pool; its mmap_lock is held meanwhile. */
+static void loop_user(struct done *d)
+{
+	const struct hstate *h = smallest();
+
+	d->user = getpid();
+	while (!d->stop) {
+		unsigned char *p = mmap(NULL, 8 * h->size_kb * KB, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+					(__builtin_ctzl(h->size_kb * KB) << MAP_HUGE_SHIFT), -1, 0);
+
+		if (p == MAP_FAILED)
+			continue;
+		munmap(p, 8 * h->size_kb * KB);
+		d->maps++;
 	}
 }
 
+/* Somebody who moves that one from cpuset to cpuset. */
+static void loop_cpuset(struct done *d)
+{
+	while (!d->stop && !d->user)
+		usleep(1000);
+	while (!d->stop)
+		change_cpuset(d->user, d->moves++);
+}
+
 /*
- * seconds=N: a pool is filled and freed, blocks of memory go and come, and CPU 1
- * does, each in a loop of its own. It goes on, it comes to an end, and all counters
- * are back. The twin leaves CPU 1 alone.
+ * seconds=N: a pool is filled and freed, blocks of memory go and come, a process that
+ * maps huge pages is moved from cpuset to cpuset, and CPU 1 goes and comes, each in a
+ * loop of its own. It goes on, it comes to an end, and all counters are back. The twin
+ * leaves CPU 1 alone.
  */
 static int loops(void)
 {
-	static const char * const what[] = { "fills a pool", "takes memory off", "takes CPU 1 off" };
-	static void (* const loop[])(struct done *d) = { loop_pool, loop_memory, loop_cpu };
+	static const struct {
+		const char *what;
+		void (*loop)(struct done *d);
+	} all[] = {
+		{ "fills a pool", loop_pool },
+		{ "takes memory off", loop_memory },
+		{ "changes cpusets", loop_cpuset },
+		{ "maps huge pages", loop_user },
+		{ "takes CPU 1 off", loop_cpu },
+	};
+	enum { NR = sizeof(all) / sizeof(*all) };
 	struct done *d = mmap(NULL, sizeof(*d), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			      -1, 0), last = { 0 };
 	unsigned long total = number("total", 0) * KB, block[MAX_BLOCKS];
 	double end = now_ms() + number("seconds", 20) * 1e3, quiet = now_ms();
 	long limit = number("limit", 60);
-	pid_t pid[3];
+	pid_t pid[NR];
 	int hung = 0;
 
 	if (d == MAP_FAILED)
@@ -226,24 +279,29 @@ static int loops(void)
 	start_kb = memmap_kb();
 	if (!added_blocks(block))
 		fatal("no memory that can be taken off");
+	make_cpusets();
+	hstate_set(smallest(), "nr_overcommit_hugepages", 64);
 	write_long("/proc/sys/kernel/hung_task_timeout_secs", limit);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < NR; i++) {
 		pid[i] = fork();
 		if (!pid[i]) {
-			if (i < 2 || !busted)
-				loop[i](d);
+			if (all[i].loop != loop_cpu || !busted)
+				all[i].loop(d);
 			_exit(0);
 		}
 	}
+	/* Each of them has to go on. */
 	while (now_ms() < end && now_ms() - quiet < limit * 1e3) {
 		usleep(100000);
-		if (d->fills != last.fills || d->offline + d->refused != last.offline + last.refused ||
-		    d->cpus != last.cpus)
+		if (d->fills != last.fills && d->maps != last.maps && d->moves != last.moves &&
+		    d->offline + d->refused != last.offline + last.refused &&
+		    (busted || d->cpus != last.cpus)) {
 			quiet = now_ms();
-		last = *d;
+			last = *d;
+		}
 	}
 	d->stop = 1;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < NR; i++) {
 		int t = 0;
 
 		while (waitpid(pid[i], NULL, WNOHANG) != pid[i] && ++t < limit * 10)
@@ -251,17 +309,18 @@ static int loops(void)
 		if (t < limit * 10)
 			continue;
 		hung++;
-		fail("the process that %s does not come to an end", what[i]);
+		fail("the process that %s does not come to an end", all[i].what);
 	}
-	line("# %ld times CPU 1 off and on, %ld blocks of memory off and %ld on (%ld refused), %ld fills",
-	     d->cpus, d->offline, d->online, d->refused, d->fills);
+	line("# %ld times CPU 1 off and on, %ld blocks of memory off and %ld on (%ld refused), %ld fills, %ld maps, %ld moves",
+	     d->cpus, d->offline, d->online, d->refused, d->fills, d->maps, d->moves);
 	/* Nothing more can be told of a kernel that hangs. */
 	if (hung)
 		exit(CASE_FAIL);
+	hstate_set(smallest(), "nr_overcommit_hugepages", 0);
 	if (!d->cpus)
 		fail("CPU 1 was never off");
-	if (!d->offline || !d->fills)
-		fail("no memory was off, or no pool was filled");
+	if (!d->offline || !d->fills || !d->maps || !d->moves)
+		fail("not each of them did something");
 	check_lockdep();
 	return 0;
 }
