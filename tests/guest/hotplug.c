@@ -377,13 +377,14 @@ static bool memory_becomes(unsigned long kb, int seconds)
 
 /*
  * virtio-mem is to bring 256 MiB, and the memory for its vmemmap fails after so many
- * pages. The kernel is then as it was before, and the next time it works. The twin
- * does not let it fail.
+ * pages. The kernel is then as it was before, and the next time it works. page_ext=N:
+ * see memory.c. The twin does not let it fail.
  */
 static int add_fails(void)
 {
 	static const long after[] = { 0, 1, 100, 255, 400, 511, 600, 700, 900, 1023 };
 	const struct hstate *h = smallest();
+	unsigned long each = struct_page_size + number("page_ext", 0);
 	unsigned long from, to, had = known_kb(), block = 128 * KB;
 	long free_was, lost, pages, got;
 	char buf[32];
@@ -420,10 +421,10 @@ static int add_fails(void)
 		there = known_kb() - had;
 		if (there > block)
 			fail("%lu kB were added though memory failed", there);
-		if (memmap_kb() != start_kb + (long)(there / page_kb * struct_page_size / KB))
+		if (memmap_kb() != start_kb + (long)(there / page_kb * each / KB))
 			fail("failed after %ld pages: the vmemmap has %ld kB, expected %ld for %lu kB more",
 			     after[i], memmap_kb(),
-			     start_kb + there / page_kb * struct_page_size / KB, there);
+			     start_kb + there / page_kb * each / KB, there);
 		monitor("qom-set hot0 requested-size %ldM\n", 0);
 		if (!memory_becomes(had, 20))
 			fail("%lu kB are there, expected %lu", known_kb(), had);
@@ -435,7 +436,7 @@ static int add_fails(void)
 	monitor("qom-set hot0 requested-size %ldM\n", 256);
 	if (!memory_becomes(had + 2 * block, 20))
 		fail("256 MiB could not be added: %lu kB, had %lu", known_kb(), had);
-	start_kb += 2 * block / page_kb * struct_page_size / KB;
+	start_kb += 2 * block / page_kb * each / KB;
 	pages = 64;
 	got = pool_set(h, pages);
 	check_freed("added", got, h);
@@ -444,7 +445,7 @@ static int add_fails(void)
 	monitor("qom-set hot0 requested-size %ldM\n", 0);
 	if (!memory_becomes(had, 20))
 		fail("%lu kB are there, expected %lu", known_kb(), had);
-	start_kb -= 2 * block / page_kb * struct_page_size / KB;
+	start_kb -= 2 * block / page_kb * each / KB;
 	line("# %zu failures, %ld kB less are free after them", sizeof(after) / sizeof(*after), lost);
 	/* Each leaves at most a few page tables; a block's vmemmap has 2048 kB. */
 	if (lost > 2048)
