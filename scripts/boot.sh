@@ -11,6 +11,7 @@
 #	monitor				the guest has QEMU's monitor as a port
 #	module NAME			/lib/NAME.ko in the guest, of tests/module/, which
 #					taints the kernel
+#	with_image			/boot/Image in the guest, the kernel itself
 #	rare				too long for make check, which leaves it out
 #	broken_qemu VERSION REASON	take a newer QEMU than such a one (7.2 is any
 #					7.2.x), and skip it all if none can be had
@@ -37,6 +38,8 @@ alone() { d_alone=1; }
 rare() { d_rare=1; }
 # shellcheck disable=SC2317
 module() { d_module=$1; }
+# shellcheck disable=SC2317
+with_image() { d_image=1; }
 # shellcheck disable=SC2317
 kernel() { d_kernel=$1; }
 # shellcheck disable=SC2317
@@ -83,11 +86,12 @@ expects()
 	expected+=("$2 $3")
 }
 
-# guest_output SPEC: what the case wrote, without the records.
+# guest_output SPEC: what the case wrote, without the records; in all boots, where it
+# is one that boots again.
 guest_output()
 {
 	awk -v start="start $1" '
-		on && /^(ok|not ok|skip|start) / { exit }
+		/^(ok|not ok|skip|start|begin) / { on = 0 }
 		on { print }
 		$0 == start { on = 1 }' "$res"
 }
@@ -126,7 +130,7 @@ describe()
 {
 	names=() specs=() kinds=() wants=() expected=() d_qemu=()
 	d_kernel=guest d_cpus=2 d_mem=4G d_append='' d_broken='' d_why='' d_alone=''
-	d_rare='' d_module='' taints=0
+	d_rare='' d_module='' d_image='' taints=0
 	# shellcheck disable=SC1090
 	. "$1"
 }
@@ -161,24 +165,29 @@ its_qemu()
 	fi
 }
 
-# its_module: build the module of a description, and add it to the initramfs.
-its_module()
+# its_initrd: what a description wants in the initramfs besides.
+its_initrd()
 {
-	local dir=$build/guest/with-module
+	local dir=$build/guest/more
 
-	[ -n "$d_module" ] || return 0
+	[ -n "$d_module$d_image" ] || return 0
 	rm -rf "$dir"
-	mkdir -p "$dir/lib"
-	if module_build "$d_module"; then
-		cp "$ko" "$dir/lib"
-	else
-		grep -a ERROR "$module_log" || true
+	mkdir -p "$dir"/{boot,lib}
+	[ -z "$d_image" ] || cp "$image" "$dir/boot/Image"
+	if [ -n "$d_module" ]; then
+		if module_build "$d_module"; then
+			cp "$ko" "$dir/lib"
+		else
+			grep -a ERROR "$module_log" || true
+		fi
+		# Not GPL, and not of the kernel's tree.
+		taints=4097
 	fi
-	{ cat "$initrd"; (cd "$dir" && find lib | cpio --quiet -o -H newc -R 0:0 | gzip -1); } \
-		>"$build/guest/with-module.gz"
-	initrd=$build/guest/with-module.gz
-	# Not GPL, and not of the kernel's tree.
-	taints=4097
+	{
+		cat "$initrd"
+		(cd "$dir" && find . | sort | cpio --quiet -o -H newc -R 0:0 | gzip -1)
+	} >"$build/guest/more.gz"
+	initrd=$build/guest/more.gz
 }
 
 # one_boot FILE NUMBER: run one description; its KTAP goes to the file.
@@ -197,7 +206,7 @@ one_boot()
 		return
 	fi
 	its_kernel
-	its_module
+	its_initrd
 	for i in "${!specs[@]}"; do
 		[ "${kinds[i]}" = logs ] || args+=("${specs[i]}")
 	done
