@@ -1379,7 +1379,7 @@ static struct page *shadow_take_page(struct list_head *pages, unsigned long addr
 static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new)
 {
 	const pteval_t diff = pte_val(old) ^ pte_val(new);
-	const pteval_t perm = SHADOW_TAG | PTE_WRITE | PTE_RDONLY;
+	const pteval_t perm = SHADOW_TAG | SHADOW_BARRED | PTE_WRITE | PTE_RDONLY;
 
 	if (xa_load(&shadow_unsynced, addr >> PAGE_SHIFT))
 		vmemmap_shadow_violation("a step, and no TLBI since the last one");
