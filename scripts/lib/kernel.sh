@@ -150,3 +150,31 @@ guest_kernel()
 	kernel_build "$name" arm64 Image "$top/configs/guest.config" \
 		"$top/configs/$granule.config" "$top/configs/hvo.config" "$@"
 }
+
+# module_build NAME: build tests/module/NAME.c for the kernel that was built last; sets
+# ko. Returns 1 where it cannot be built or linked; module_log says why.
+module_build()
+{
+	local dir=$obj/hvo-module/$1 stamp
+	local -a kmake
+
+	ko=$dir/$1.ko
+	module_log=$build/log/module-$1.log
+	stamp=$({ cat "$obj/.hvo-built" "$top/tests/module/$1.c"; } | sha256sum)
+	if [ "$(cat "$dir/.hvo-built" 2>/dev/null)" = "$stamp" ]; then
+		[ -f "$ko" ]
+		return
+	fi
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	cp "$top/tests/module/$1.c" "$dir"
+	echo "obj-m := $1.o" >"$dir/Kbuild"
+	# The kernel has no module of its own: what it exports is all that there is.
+	cp "$obj/vmlinux.symvers" "$obj/Module.symvers"
+	kmake_args arm64 "$obj"
+	{
+		"${kmake[@]}" modules_prepare && "${kmake[@]}" "M=$dir" modules
+	} </dev/null >"$module_log" 2>&1 || rm -f "$ko"
+	echo "$stamp" >"$dir/.hvo-built"
+	[ -f "$ko" ]
+}
