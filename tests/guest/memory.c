@@ -531,7 +531,7 @@ static int eject(void)
 	const struct hstate *h = smallest();
 	bool hosted = option("hosted");
 	long want = 2 * (total - boot) / h->size_kb, got, self = 0, kept[MAX_KEPT];
-	unsigned long at[want], block = 0, last_block = 0;
+	unsigned long at[want], block = 0, k;
 	unsigned char *p;
 	int fd;
 
@@ -583,12 +583,12 @@ static int eject(void)
 	for (long i = 0; i < want; i++) {
 		if (at[i] < from)
 			continue;
-		if (at[i] / block != last_block && in_use < MAX_KEPT) {
+		for (k = 0; k < in_use && at[kept[k]] / block != at[i] / block; k++)
+			;
+		if (k == in_use && in_use < MAX_KEPT)
 			kept[in_use++] = i;
-			last_block = at[i] / block;
-		} else {
+		else
 			munmap(p + i * size, size);
-		}
 	}
 	for (long i = 0; i < want; i++)
 		if (at[i] < from)
