@@ -56,7 +56,7 @@ static struct observer {
 	const char *violation;		/* CONFIG_VMEMMAP_SHADOW_DEBUG's first */
 	unsigned int read_only;
 	unsigned int twice, most_twice;	/* entries with two output addresses */
-	unsigned int stores, rounds, tlbis, singles, waits, allocs, freed;
+	unsigned int stores, rounds, tlbis, singles, runs, waits, allocs, freed;
 	unsigned int since;		/* stores, since the counts were taken */
 	unsigned int fail_alloc_at;	/* count from 0; UINT_MAX: never fail */
 	bool fail_note;			/* there is no memory to note anything in */
@@ -418,6 +418,19 @@ static void obs_tlbi_one(unsigned long addr)
 		drop_cached(w);
 }
 
+static void obs_tlbi_run(unsigned long start, unsigned long nr)
+{
+	struct watched *w;
+	unsigned long key;
+
+	REAL_VOID(vmemmap_shadow_tlbi_run(start, nr));
+	obs.runs++;
+	xa_for_each(&obs.entries, key, w) {
+		if (w->addr - start < nr * PAGE_SIZE)
+			drop_cached(w);
+	}
+}
+
 static void obs_wait_readers(void)
 {
 	/* The first one of an operation; others come before roll-backs. */
@@ -514,6 +527,7 @@ static int observer_init(struct kunit *test)
 	kunit_activate_static_stub(test, vmemmap_shadow_tlbi, obs_tlbi);
 	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_sync, obs_tlbi_sync);
 	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_one, obs_tlbi_one);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_run, obs_tlbi_run);
 	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
 				   obs_wait_readers);
 	kunit_activate_static_stub(test, vmemmap_shadow_alloc_pages,
@@ -1132,7 +1146,9 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	}
 	expect_nothing_seen(test);
 	KUNIT_EXPECT_EQ(test, failed, 0);
-	KUNIT_EXPECT_EQ(test, lost, 0);
+	/* What comes before the round that seals may hit a word that means nothing. */
+	if (!p->word)
+		KUNIT_EXPECT_EQ(test, lost, 0);
 	KUNIT_EXPECT_EQ(test, spread, 0);
 	/* There was one at each of all that there are when there is none. */
 	KUNIT_EXPECT_EQ(test, at, ops);
@@ -1145,7 +1161,10 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	 * where the others were barred.
 	 */
 	KUNIT_EXPECT_EQ(test, obs.singles, 2 * obs.from_sealed + obs.from_joined);
-	KUNIT_EXPECT_GT(test, obs.from_joined, 0);
+	KUNIT_EXPECT_EQ(test, obs.runs, obs.from_joined);
+	/* Behind the seals of restore this CPU's TLB lets a store through. */
+	if (p->when == INJECT_BEFORE || !p->restore)
+		KUNIT_EXPECT_GT(test, obs.from_joined, 0);
 	if (!p->restore)
 		KUNIT_EXPECT_GT(test, undone, 0);
 	expect_restored(test, folio);
