@@ -11,6 +11,7 @@
 #include <linux/kthread.h>
 #include <linux/memblock.h>
 #include <linux/panic.h>
+#include <linux/perf_event.h>
 #include <linux/pgtable.h>
 #include <linux/poison.h>
 #include <linux/seq_file.h>
@@ -1015,8 +1016,11 @@ static struct stray {
 	struct page *stored[2];		/* the targets of both, once stored to */
 	struct completion done;
 	struct hrtimer timer;
+	struct perf_event *event;
+	bool armed;
 	bool irqs_off;
 	unsigned int hardirqs;
+	unsigned int nmis;
 } stray;
 
 /* The store. @page->index means nothing in a tail, and nor does this flag. */
@@ -1099,6 +1103,61 @@ static void stray_in_hardirq(struct stray *s)
 	KUNIT_EXPECT_TRUE(s->test, s->irqs_off);
 }
 
+/* Cycles until the counter overflows: time enough to get out of the way. */
+#define STRAY_CYCLES	20000
+
+static void stray_overflow(struct perf_event *event, struct perf_sample_data *data,
+			   struct pt_regs *regs)
+{
+	struct stray *s = &stray;
+
+	if (!READ_ONCE(s->armed))
+		return;
+	s->irqs_off = irqs_disabled();
+	s->nmis += !!in_nmi();
+	stray_store(s);
+	WRITE_ONCE(s->armed, false);
+}
+
+/* In the interrupt of a counter of this CPU's, which is an NMI, or can be one. */
+static void stray_in_nmi(struct stray *s)
+{
+	const u64 end = ktime_get_ns() + NSEC_PER_SEC;
+
+	WRITE_ONCE(s->armed, true);
+	perf_event_enable(s->event);
+	while (READ_ONCE(s->armed) && ktime_get_ns() < end)
+		cpu_relax();
+	perf_event_disable(s->event);
+	KUNIT_EXPECT_FALSE_MSG(s->test, s->armed, "the counter does not overflow");
+}
+
+static void stray_event_put(void *event)
+{
+	perf_event_release_kernel(event);
+}
+
+static void stray_event_get(struct kunit *test, struct stray *s)
+{
+	struct perf_event_attr attr = {
+		.type		= PERF_TYPE_HARDWARE,
+		.config		= PERF_COUNT_HW_CPU_CYCLES,
+		.size		= sizeof(attr),
+		.sample_period	= STRAY_CYCLES,
+		.pinned		= 1,
+		.disabled	= 1,
+	};
+
+	if (!system_uses_irq_prio_masking())
+		kunit_skip(test, "no NMIs without irqchip.gicv3_pseudo_nmi=1");
+	s->event = perf_event_create_kernel_counter(&attr, 0, NULL, stray_overflow,
+						    NULL);
+	if (IS_ERR(s->event))
+		kunit_skip(test, "no cycle counter");
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, stray_event_put,
+							   s->event));
+}
+
 /*
  * Stands in for vmemmap_shadow_hold(). The two stores go to neighbouring entries,
  * and to neighbouring struct pages in them.
@@ -1170,6 +1229,7 @@ static const struct stray_context contexts[] = {
 	{ "thread", stray_in_thread },
 	{ "timer in hardirq", stray_in_hardirq },
 	{ "IPI to another CPU", stray_on_other_cpu },
+	{ "perf event in NMI", stray_in_nmi },
 };
 
 /* In the window of optimize, in that of restore or roll-back, or in both. */
@@ -1215,6 +1275,8 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 	init_completion(&s->done);
 	hrtimer_init(&s->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	s->timer.function = stray_timer;
+	if (c->run == stray_in_nmi)
+		stray_event_get(test, s);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_wait_readers);
 	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
 				   wait_for_nobody);
@@ -1256,16 +1318,18 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, failed, 0, "window %u, holds %u and %u, kind %u",
 			    windows, s->at[0], s->at[1], s->kind);
 	KUNIT_EXPECT_GE(test, windows, STRAY_WINDOWS);
-	if (c->run != stray_in_thread)
+	if (c->run == stray_in_nmi)
+		KUNIT_EXPECT_EQ(test, s->nmis, windows);
+	else if (c->run != stray_in_thread)
 		KUNIT_EXPECT_GT(test, s->hardirqs, windows / 2);
 	KUNIT_EXPECT_EQ(test, windows,
 			vmemmap_shadow_counter("write recoveries") - recoveries);
 	KUNIT_EXPECT_EQ(test, undone, vmemmap_shadow_counter("roll-backs") -
 				      roll_backs);
 	KUNIT_EXPECT_EQ(test, key_count(), key);
-	kunit_info(test, "%u windows, %ld recoveries, %ld roll-backs, %u in hardirq, %s",
+	kunit_info(test, "%u windows, %ld recoveries, %ld roll-backs, %u in hardirq, %u in NMI, %s",
 		   windows, vmemmap_shadow_counter("write recoveries") - recoveries,
-		   undone, s->hardirqs, lse ? "LSE" : "LL/SC");
+		   undone, s->hardirqs, s->nmis, lse ? "LSE" : "LL/SC");
 	expect_restored(test, folio);
 	put_huge_folio(test, folio);
 }

@@ -1833,7 +1833,6 @@ static void shadow_optimize_windows(struct shadow_batch *b)
 	/* From here on no store reaches the pages but through their aliases. */
 	shadow_tlbi_round_all(b);
 	vmemmap_shadow_hold(b->folio[0], 0, b->nr_tails);
-	shadow_wait_handlers();
 
 	for (lo = 0; lo < b->nr_tails; lo = hi) {
 		u64 opened;
@@ -2208,7 +2207,9 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 	 * its previous life, before the freeze, may be about to compare and
 	 * exchange it still, and an arm64 CAS needs write permission even if
 	 * its comparison fails. page_ref_add_unless() does both in one RCU
-	 * read-side critical section: after a grace period it is done.
+	 * read-side critical section: after a grace period it is done. So is
+	 * every fault handler that has seen one of these entries read-only
+	 * the last time: [L].
 	 */
 	shadow_wait_readers();
 
