@@ -25,6 +25,7 @@
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/pgtable.h>
+#include <linux/poison.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
@@ -225,7 +226,8 @@ static void check_all(void)
 	}
 }
 
-#define STRAY_WORD	0x5aUL
+/* In a word that is something else in the head's own than in a plain tail. */
+#define STRAY_WORD	((struct address_space *)0x5aUL)
 
 /* Set a flag in a tail that the entry maps, or a word, as anybody could. */
 static void inject_store(struct watched *w)
@@ -236,7 +238,7 @@ static void inject_store(struct watched *w)
 	obs.injecting = true;
 	obs.target = (struct page *)w->addr + obs.target_index;
 	if (obs.word)
-		WRITE_ONCE(obs.target->private, STRAY_WORD);
+		WRITE_ONCE(obs.target->mapping, STRAY_WORD);
 	else
 		set_bit(PG_owner_priv_1, &obs.target->flags);
 	obs.injecting = false;
@@ -1025,7 +1027,7 @@ static void each_allocation_fails_in_turn(struct kunit *test)
 
 static bool is_strayed(const struct page *page)
 {
-	return obs.word ? page->private == STRAY_WORD :
+	return obs.word ? page->mapping == STRAY_WORD :
 			  test_bit(PG_owner_priv_1, &page->flags);
 }
 
@@ -1040,7 +1042,8 @@ static bool stray_is_there(struct folio *folio)
 /*
  * Is it where nobody has stored it, when the folio is restored? Of a store through
  * a JOINED entry no copy is left but where it was made, in the head's page, and one
- * to a plain tail of that page is copied with it.
+ * to a plain tail of that page is copied with it. Nor is a copy left of what the
+ * head had there before.
  */
 static bool stray_spreads(struct folio *folio)
 {
@@ -1050,22 +1053,27 @@ static bool stray_spreads(struct folio *folio)
 	    obs.target_index >= HEAD_PAGES)
 		return false;
 	for (i = HEAD_PAGES; i < folio_nr_pages(folio); i++) {
-		if (folio_page(folio, i) != obs.target &&
-		    is_strayed(folio_page(folio, i)))
+		const struct page *page = folio_page(folio, i);
+
+		if (page != obs.target &&
+		    (is_strayed(page) || page->mapping != TAIL_MAPPING))
 			return true;
 	}
 
 	return false;
 }
 
-static void wipe(struct folio *folio)
+/* Undo it, where the head had this in the word. */
+static void wipe(struct folio *folio, struct address_space *heads)
 {
 	unsigned long i;
 
 	for (i = 0; i < folio_nr_pages(folio); i++) {
-		clear_bit(PG_owner_priv_1, &folio_page(folio, i)->flags);
-		if (folio_page(folio, i)->private == STRAY_WORD)
-			folio_page(folio, i)->private = 0;
+		struct page *page = folio_page(folio, i);
+
+		clear_bit(PG_owner_priv_1, &page->flags);
+		if (page->mapping == STRAY_WORD)
+			page->mapping = i < HEAD_PAGES ? heads : TAIL_MAPPING;
 	}
 }
 
@@ -1112,6 +1120,7 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	const struct inject_param *p = test->param_value;
 	const long recoveries = vmemmap_shadow_counter("write recoveries");
 	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct address_space *heads = folio_page(folio, p->target)->mapping;
 	unsigned int at, ops, lost = 0, undone = 0, failed = 0, spread = 0;
 
 	watch(test, folio);
@@ -1140,7 +1149,7 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 		if (p->restore)
 			ops = obs.nr_ops;
 
-		wipe(folio);
+		wipe(folio, heads);
 		if (!obs.target || ret || obs.failures)
 			break;
 	}
@@ -1150,6 +1159,9 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	if (!p->word)
 		KUNIT_EXPECT_EQ(test, lost, 0);
 	KUNIT_EXPECT_EQ(test, spread, 0);
+	/* Else a copy of what the head had there would look plain. */
+	if (p->word)
+		KUNIT_EXPECT_PTR_NE(test, heads, TAIL_MAPPING);
 	/* There was one at each of all that there are when there is none. */
 	KUNIT_EXPECT_EQ(test, at, ops);
 	KUNIT_EXPECT_GT(test, at, 3 * nr_tails(folio));
