@@ -64,7 +64,8 @@ kunit_qemu()
 	fi
 }
 
-# config_check CONFIG FRAGMENT...: every line of the fragments must hold.
+# config_check CONFIG FRAGMENT...: every line of the fragments must hold, but for those
+# that a later fragment takes back.
 config_check()
 {
 	local config=$1 line sym bad=0
@@ -90,7 +91,11 @@ config_check()
 			say "The kernel's configuration refused $line; it has: $(grep "^$sym=" "$config")" >&2
 			bad=1
 		fi
-	done < <(cat "$@")
+	done < <(cat "$@" | awk '
+		/^CONFIG_/ { split($0, a, "="); at[a[1]] = NR }
+		/^# CONFIG_.* is not set$/ { at[$2] = NR }
+		{ text[NR] = $0 }
+		END { for (s in at) print text[at[s]] }')
 	return $bad
 }
 

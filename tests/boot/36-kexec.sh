@@ -11,4 +11,4 @@ qemu_extra -cpu max,pauth-impdef=on,lpa2=off -machine its=off
 with_image
 
 check "what six boots give back" kexec,boots=6
-twin "a boot that gives back less is noticed" kexec,boots=8,busted 'boot 8 gave back'
+twin "a boot that gives back less is noticed" kexec,boots=7,busted 'boot 7 gave back'

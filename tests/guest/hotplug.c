@@ -138,6 +138,34 @@ struct done {
 	volatile pid_t user;
 };
 
+/* A command for QEMU's monitor. */
+static void monitor(const char *fmt, long value)
+{
+	static int fd = -1;
+	char buf[4096];
+	struct pollfd p;
+	int n;
+
+	if (fd < 0)
+		fd = open_port("monitor", O_RDWR);
+	if (fd < 0)
+		fatal("no monitor");
+	n = snprintf(buf, sizeof(buf), fmt, value);
+	if (write(fd, buf, n) != n)
+		fatal("monitor: %s", strerror(errno));
+	/* What it answers nobody needs, but it has to be taken away. */
+	p = (struct pollfd){ .fd = fd, .events = POLLIN };
+	while (poll(&p, 1, 200) > 0 && read(fd, buf, sizeof(buf)) > 0)
+		;
+}
+
+static bool memory_becomes(unsigned long kb, int seconds)
+{
+	for (int i = 0; i < seconds * 50 && known_kb() != kb; i++)
+		usleep(20000);
+	return known_kb() == kb;
+}
+
 static int open_block(unsigned long n)
 {
 	char path[128];
@@ -247,8 +275,8 @@ static void loop_cpuset(struct done *d)
 /*
  * seconds=N: a pool is filled and freed, blocks of memory go and come, a process that
  * maps huge pages is moved from cpuset to cpuset, and CPU 1 goes and comes, each in a
- * loop of its own. It goes on, it comes to an end, and all counters are back. The twin
- * leaves CPU 1 alone.
+ * loop of its own; 1 GiB of memory comes for that, and goes in the end. It goes on, it
+ * comes to an end, and all counters are back. The twin leaves CPU 1 alone.
  */
 static int loops(void)
 {
@@ -265,7 +293,7 @@ static int loops(void)
 	enum { NR = sizeof(all) / sizeof(*all) };
 	struct done *d = mmap(NULL, sizeof(*d), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			      -1, 0), last = { 0 };
-	unsigned long total = number("total", 0) * KB, block[MAX_BLOCKS];
+	unsigned long had = known_kb(), block[MAX_BLOCKS];
 	double end = now_ms() + number("seconds", 20) * 1e3, quiet = now_ms();
 	long limit = number("limit", 60);
 	pid_t pid[NR];
@@ -273,11 +301,8 @@ static int loops(void)
 
 	if (d == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
-	for (int i = 0; i < 300 && known_kb() < total; i++)
-		usleep(100000);
-	hvo_init();
-	start_kb = memmap_kb();
-	if (!added_blocks(block))
+	monitor("qom-set hot0 requested-size %ldM\n", 1024);
+	if (!memory_becomes(had + 1024 * KB, 30) || !added_blocks(block))
 		fatal("no memory that can be taken off");
 	make_cpusets();
 	hstate_set(smallest(), "nr_overcommit_hugepages", 64);
@@ -321,29 +346,11 @@ static int loops(void)
 		fail("CPU 1 was never off");
 	if (!d->offline || !d->fills || !d->maps || !d->moves)
 		fail("not each of them did something");
+	monitor("qom-set hot0 requested-size %ldM\n", 0);
+	if (!memory_becomes(had, 30))
+		fail("%lu kB are there, expected %lu", known_kb(), had);
 	check_lockdep();
 	return 0;
-}
-
-/* A command for QEMU's monitor. */
-static void monitor(const char *fmt, long value)
-{
-	static int fd = -1;
-	char buf[4096];
-	struct pollfd p;
-	int n;
-
-	if (fd < 0)
-		fd = open_port("monitor", O_RDWR);
-	if (fd < 0)
-		fatal("no monitor");
-	n = snprintf(buf, sizeof(buf), fmt, value);
-	if (write(fd, buf, n) != n)
-		fatal("monitor: %s", strerror(errno));
-	/* What it answers nobody needs, but it has to be taken away. */
-	p = (struct pollfd){ .fd = fd, .events = POLLIN };
-	while (poll(&p, 1, 200) > 0 && read(fd, buf, sizeof(buf)) > 0)
-		;
 }
 
 /* Where a function begins and where the next one does. */
@@ -366,13 +373,6 @@ static void function(const char *name, unsigned long *from, unsigned long *to)
 		fclose(f);
 	if (!*to)
 		fatal("no function %s in /proc/kallsyms", name);
-}
-
-static bool memory_becomes(unsigned long kb, int seconds)
-{
-	for (int i = 0; i < seconds * 50 && known_kb() != kb; i++)
-		usleep(20000);
-	return known_kb() == kb;
 }
 
 /*
