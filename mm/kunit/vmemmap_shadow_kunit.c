@@ -1695,9 +1695,9 @@ static struct {
 	unsigned int nr;		/* how often it was barred, with a TLBI */
 } bars;
 
-static void barred(void)
+static void barred(unsigned long start, unsigned long nr)
 {
-	REAL_VOID(vmemmap_shadow_tlbi_sync());
+	REAL_VOID(vmemmap_shadow_tlbi_run(start, nr));
 	if (!bars.nr++ && bars.lose)
 		WRITE_ONCE(*bars.ptep, __pte(pte_val(*bars.ptep) & ~BARRED));
 }
@@ -1731,9 +1731,9 @@ static void store_to_joined_entry(struct kunit *test, bool lose)
 	memset(&bars, 0, sizeof(bars));
 	bars.ptep = vmemmap_shadow_ptep((unsigned long)page & PAGE_MASK);
 	bars.lose = lose;
-	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_sync, barred);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_run, barred);
 	WRITE_ONCE(page->index, 1);
-	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi_sync);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi_run);
 
 	KUNIT_EXPECT_EQ(test, bars.nr, 1 + lose);
 	KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(*bars.ptep),
@@ -1860,8 +1860,8 @@ static bool flight_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
 	return done;
 }
 
-/* The first TLBI that follows is that of the second store's bars. */
-static void flight_tlbi(unsigned long start, unsigned long nr)
+/* That of the second store's bars, and that of the thread's. */
+static void flight_tlbi_run(unsigned long start, unsigned long nr)
 {
 	if (current != flight.task && flight.second && !flight.over) {
 		flight.over = true;
@@ -1870,12 +1870,7 @@ static void flight_tlbi(unsigned long start, unsigned long nr)
 		flight.unequal = memcmp(page_to_virt(flight.parted), flight.folio,
 					PAGE_SIZE);
 	}
-	REAL_VOID(vmemmap_shadow_tlbi(start, nr));
-}
-
-static void flight_tlbi_sync(void)
-{
-	REAL_VOID(vmemmap_shadow_tlbi_sync());
+	REAL_VOID(vmemmap_shadow_tlbi_run(start, nr));
 	if (current == flight.task && !flight.held) {
 		WRITE_ONCE(flight.held, true);
 		flight_wait(&flight.go);
@@ -1924,8 +1919,7 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 				   flight_wait_readers);
 	kunit_activate_static_stub(test, vmemmap_shadow_hold, flight_hold);
 	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg, flight_cmpxchg);
-	kunit_activate_static_stub(test, vmemmap_shadow_tlbi, flight_tlbi);
-	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_sync, flight_tlbi_sync);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_run, flight_tlbi_run);
 	vmemmap_shadow_optimize_folio(folio);
 	/* If it has not got there. */
 	flight_start();
@@ -1933,8 +1927,7 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 	flight_wait(&flight.done);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
-	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi);
-	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi_sync);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi_run);
 
 	KUNIT_EXPECT_FALSE_MSG(test, flight.unequal,
 			       "a store went to one of two output addresses");
