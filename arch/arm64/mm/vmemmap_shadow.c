@@ -150,12 +150,11 @@ struct shadow_was {
 
 /**
  * struct shadow_batch - folios that are stepped together
- * @folio:	the folios, all of one size and one node
+ * @folio:	the folios, all of one size
  * @was:	the struct pages of their own
  * @nr:		how many they are
  * @max:	how many they may be
  * @nr_tails:	number of tail entries of each folio
- * @nid:	the node of their vmemmap
  * @failed:	folios (bit n: folio[n]) with an entry that did not step
  * @pages:	pages in hand: parted from an entry, or allocated for one. Each
  *		is for one entry only, whose address page_private() has: the
@@ -175,7 +174,6 @@ struct shadow_batch {
 	unsigned int nr;
 	unsigned int max;
 	unsigned int nr_tails;
-	int nid;
 	DECLARE_BITMAP(failed, SHADOW_BATCH);
 	struct list_head pages;
 };
