@@ -1174,6 +1174,7 @@ static void stray_event_put(void *event)
 
 static void stray_event_get(struct kunit *test, struct stray *s)
 {
+#ifdef CONFIG_PERF_EVENTS
 	struct perf_event_attr attr = {
 		.type		= PERF_TYPE_HARDWARE,
 		.config		= PERF_COUNT_HW_CPU_CYCLES,
@@ -1191,6 +1192,9 @@ static void stray_event_get(struct kunit *test, struct stray *s)
 		kunit_skip(test, "no cycle counter");
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, stray_event_put,
 							   s->event));
+#else
+	kunit_skip(test, "needs CONFIG_PERF_EVENTS");
+#endif
 }
 
 /*

@@ -1039,10 +1039,9 @@ bool __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 	 */
 	rcu_read_lock();
 	atomic_inc(&shadow_handlers);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic(); /* [L] */
 	ret = shadow_recover(ptep, addr);
-	smp_mb__before_atomic();
-	atomic_dec(&shadow_handlers);
+	atomic_dec_return_release(&shadow_handlers);
 	rcu_read_unlock();
 
 	return ret;
@@ -1464,7 +1463,10 @@ static bool shadow_debug_may_release(const struct shadow_batch *b)
 }
 #else
 static void shadow_debug_step(pte_t *ptep, unsigned long addr, pte_t old,
-			      pte_t new) { }
+			      pte_t new)
+{
+}
+
 static bool shadow_debug_may_release(const struct shadow_batch *b)
 {
 	return true;
@@ -1487,7 +1489,7 @@ static void shadow_wait_readers(void)
  */
 static void shadow_wait_handlers(void)
 {
-	smp_mb();
+	smp_mb(); /* [L] */
 	if (atomic_read_acquire(&shadow_handlers))
 		shadow_wait_readers();
 }
