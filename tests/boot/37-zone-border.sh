@@ -6,7 +6,7 @@ kernel debug
 machine 2 6G
 append hugetlb_free_vmemmap=on movablecore=2G hugepagesz=1G hugepages=2 hugepagesz=2M hugepages=64
 
-check "pools of the command line" memory,boot-pools,page_ext=8
+check "pools of the command line" memory,boot-pools,page_ext=8,once
 twin "pools that are not there are noticed" memory,boot-pools,page_ext=8 'the command line asked for'
 check "state agrees with the pool" watch,state
 check "a limit of the hugetlb controller" memory,limit

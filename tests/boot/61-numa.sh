@@ -17,7 +17,7 @@ twin "grace periods are noticed" memory,boot-pools,page_ext=8,grace=0 'grace per
 check "pools of each node on the command line" memory,boot-pools,page_ext=8,grace=16
 check "a pool of each node" memory,nodes
 twin "a pool of another node is noticed" memory,nodes,busted 'SHARED entries, and'
-check "gigantic pages from CMA" memory,cma
+check "gigantic pages from CMA" memory,cma,rounds=2
 twin "pages that are not from CMA are noticed" memory,cma,busted 'CMA gave'
 check "pages moved between nodes" memory,migrate
 twin "pages that do not move are noticed" memory,migrate,rounds=1,busted 'is on node'

@@ -382,7 +382,7 @@ static void function(const char *name, unsigned long *from, unsigned long *to)
  */
 static int add_fails(void)
 {
-	static const long after[] = { 0, 1, 100, 255, 400, 511, 600, 700, 900, 1023 };
+	static const long after[] = { 0, 1, 255, 511, 600, 1023 };
 	const struct hstate *h = smallest();
 	unsigned long each = struct_page_size + number("page_ext", 0);
 	unsigned long from, to, had = known_kb(), block = 128 * KB;

@@ -145,7 +145,8 @@ static long asked_for(const char *text, const struct hstate *h)
  * could look: all counters start from what they saved. They are used, freed to
  * nothing and filled again. The twin finds them empty.
  *
- * grace=N: there were at most so many grace periods. Its twin allows none.
+ * grace=N: there were at most so many grace periods. Its twin allows none. once: do not
+ * fill them again, since memory is in pieces.
  */
 static int boot_pools(void)
 {
@@ -227,7 +228,7 @@ static int boot_pools(void)
 			     boot_memory_kb(), total);
 		if (shadow_stat("bytes saved now"))
 			fail("%ld bytes saved, but no pool", shadow_stat("bytes saved now"));
-		if (round)
+		if (round || option("once"))
 			break;
 		compact();
 		for (int i = 0; i < nr_hstates; i++)

@@ -170,7 +170,10 @@ static double one_process(const struct hstate *h, long pages)
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? now_ms() - t : -1;
 }
 
-/* The same with so many KiB of other memory. Nobody else is to be killed for it. */
+/*
+ * The same with so many KiB of other memory, in large pages where there are some. Nobody
+ * else is to be killed for it.
+ */
 static double other_process(long kb)
 {
 	double t = now_ms();
@@ -184,6 +187,7 @@ static double other_process(long kb)
 		p = mmap(NULL, kb * KB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED)
 			_exit(1);
+		madvise(p, kb * KB, MADV_HUGEPAGE);
 		for (long i = 0; i < kb; i += page_kb)
 			p[i * KB] = 1;
 		_exit(0);
