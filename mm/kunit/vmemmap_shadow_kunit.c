@@ -1141,6 +1141,7 @@ static void stray_in_hardirq(struct stray *s)
 /* Cycles until the counter overflows: time enough to get out of the way. */
 #define STRAY_CYCLES	20000
 
+#ifdef CONFIG_PERF_EVENTS
 static void stray_overflow(struct perf_event *event, struct perf_sample_data *data,
 			   struct pt_regs *regs)
 {
@@ -1174,7 +1175,6 @@ static void stray_event_put(void *event)
 
 static void stray_event_get(struct kunit *test, struct stray *s)
 {
-#ifdef CONFIG_PERF_EVENTS
 	struct perf_event_attr attr = {
 		.type		= PERF_TYPE_HARDWARE,
 		.config		= PERF_COUNT_HW_CPU_CYCLES,
@@ -1192,10 +1192,13 @@ static void stray_event_get(struct kunit *test, struct stray *s)
 		kunit_skip(test, "no cycle counter");
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, stray_event_put,
 							   s->event));
-#else
-	kunit_skip(test, "needs CONFIG_PERF_EVENTS");
-#endif
 }
+#else
+static void stray_event_get(struct kunit *test, struct stray *s)
+{
+	kunit_skip(test, "needs CONFIG_PERF_EVENTS");
+}
+#endif
 
 /*
  * Stands in for vmemmap_shadow_hold(). The two stores go to neighbouring entries,
