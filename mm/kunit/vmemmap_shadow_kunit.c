@@ -1154,6 +1154,7 @@ static void stray_overflow(struct perf_event *event, struct perf_sample_data *da
 	stray_store(s);
 	WRITE_ONCE(s->armed, false);
 }
+#endif
 
 /* In the interrupt of a counter of this CPU's, which is an NMI, or can be one. */
 static void stray_in_nmi(struct stray *s)
@@ -1168,6 +1169,7 @@ static void stray_in_nmi(struct stray *s)
 	KUNIT_EXPECT_FALSE_MSG(s->test, s->armed, "the counter does not overflow");
 }
 
+#ifdef CONFIG_PERF_EVENTS
 static void stray_event_put(void *event)
 {
 	perf_event_release_kernel(event);
