@@ -268,6 +268,7 @@ one_boot()
 
 # operations_inlined OBJECT: where KUnit is not built in, nothing is left of the
 # functions that it replaces, not even a call.
+# shellcheck disable=SC2317 # called by judge
 operations_inlined()
 {
 	local ops syms
@@ -303,7 +304,7 @@ module_is_free()
 	refused=$(refused_symbols reference | grep -vxE '__rcu_read_(un)?lock' || true)
 	[ -n "$refused" ] || refused=$(grep -avE "$(printf '%s' \
 		"uses GPL-only symbol '__rcu_read_(un)?lock'")" "$module_log" | grep -a 'ERROR\|error:' || true)
-	[ -z "$refused" ] || { say "# it is refused: "$refused; return 1; }
+	[ -z "$refused" ] || { say "# it is refused: ${refused//$'\n'/ }"; return 1; }
 }
 
 # judge TEXT CMD...: a check that is no boot.
