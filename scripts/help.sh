@@ -15,7 +15,7 @@ rows=(
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
 	"lint 45 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
 	"kunit 51 420 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
-	"boot 280 1300 the guest test cases, KTAP in out/boot.ktap"
+	"boot 900 3600 the guest test cases, long ones and other kernels too, KTAP in out/boot.ktap"
 	"check 295 1600 lint, writers, models, kunit, two mutants and boot for 4k"
 	"coverage 485 740 what KUnit reaches of vmemmap_shadow.c, by gcov, with lockdep on"
 	"mutants 600 1000 break vmemmap_shadow.c as each of tests/mutants/, KUnit has to notice"
