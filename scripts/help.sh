@@ -10,7 +10,7 @@ rows=(
 	"writers 6 45 who stores to a struct page without a reference, compared with tests/writers/"
 	"series 8 70 write out/series/ for git am, apply it, compare with the tested tree"
 	"run 9 200 boot a guest, fill and free the pools, print the table, write out/run.json"
-	"x86 18 290 x86-64 with and without the repair of the generic restore, under QEMU"
+	"x86 18 290 x86-64 with and without the repairs of the generic code, under QEMU"
 	"models 26 85 SPIN and herd7 on models/: the protocol, and what happens without each part"
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
 	"lint 45 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"

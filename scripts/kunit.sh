@@ -95,7 +95,7 @@ if [ "$GRANULE" != 16k ] && [ "$host_arch" != aarch64 ]; then
 	old=$out/kunit-$GRANULE-cortex-a57.json
 	rm -f "$old.new" "$obj/test.log"
 	args=(--arch=arm64 "--build_dir=$obj" "--json=$old.new" --timeout=600
-		"--qemu_args=${qemu[*]:1} -cpu cortex-a57")
+		"--qemu_args=${qemu[*]:1} -cpu cortex-a57" --kernel_args=hugetlb_free_vmemmap=on)
 	logged "kunit on cortex-a57" "$log" true \
 		python3 tools/testing/kunit/kunit.py exec "${args[@]}" \
 		"--kunitconfig=$tree/mm/kunit" "--kconfig_add=$granule_symbol" \

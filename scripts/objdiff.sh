@@ -4,8 +4,8 @@
 #
 # Each C file that a patch changes, and each that includes a changed header, is
 # built from both trees with one configuration, without line numbers (BUG tables
-# hold them), and compared. The first patch repairs code that x86 has; what it
-# changes there is compared with the pristine tree plus this one patch.
+# hold them), and compared. The patches before the first zone of the series are for
+# all architectures; what they change is compared with the pristine tree plus these.
 . "$(dirname "$0")/lib.sh"
 
 began=$SECONDS
@@ -22,6 +22,7 @@ log=$build/log/objdiff.log
 : >"$log"
 
 mapfile -t patches < <(series_patches "$dir" | sed "s|^|$dir/|")
+mapfile -t generic < <(sed '/^# zone:/,$d' "$dir/series" | sed -e '/^#/d' -e "s|^|$dir/|")
 mapfile -t touched < <(patch_files "${patches[@]}" | grep '\.[chS]$' || true)
 
 # objects_for ARCH: the objects of the touched files that ARCH builds, and users
@@ -86,19 +87,22 @@ sections()
 	done
 }
 
-# The pristine tree with the first patch alone.
+# The pristine tree with the patches for all architectures.
 repaired_tree()
 {
-	local stage=$build/stage/$src_key-repaired f
+	local stage=$build/stage/$src_key-repaired f p
 
 	repaired=$build/tree/$src_key-repaired
-	mapfile -t repair < <(patch_files "${patches[0]}")
+	mapfile -t repair < <(patch_files "${generic[@]}")
 	rm -rf "$stage" "$repaired" "$repaired.new"
 	for f in "${repair[@]}"; do
 		mkdir -p "$stage/$(dirname "$f")"
 		cp "$src/$f" "$stage/$f"
 	done
-	patch -d "$stage" -p1 --fuzz=0 --force -r - -i "${patches[0]}" >>"$log" || exit $E_USAGE
+	for p in "${generic[@]}"; do
+		patch -d "$stage" -p1 --fuzz=0 --force --no-backup-if-mismatch -r - -i "$p" \
+			>>"$log" || exit $E_USAGE
+	done
 	logged "Making the repaired tree" "$log.make" true cp -al "$src" "$repaired.new" || exit $E_FAIL
 	for f in "${repair[@]}"; do
 		tree_put "$stage/$f" "$repaired.new/$f"
@@ -106,6 +110,7 @@ repaired_tree()
 	mv "$repaired.new" "$repaired"
 }
 
+repaired_tree
 arches=(arm64)
 [ ! -f "$top/configs/x86.config" ] || [ "$host_arch" != x86_64 ] || arches+=(x86_64)
 for arch in "${arches[@]}"; do
@@ -116,12 +121,8 @@ for arch in "${arches[@]}"; do
 	a=$obj
 	build_objects "$tested" ours "$arch" "${objects[@]}"
 	b=$obj
-	c=
-	if [ "$arch" = x86_64 ]; then
-		repaired_tree
-		build_objects "$repaired" repaired "$arch" "${objects[@]}"
-		c=$obj
-	fi
+	build_objects "$repaired" repaired "$arch" "${objects[@]}"
+	c=$obj
 	if grep -q '^CONFIG_ARM64_VMEMMAP_PAGEGRAN=y' "$b/.config"; then
 		die $E_FAIL "CONFIG_ARM64_VMEMMAP_PAGEGRAN is on by itself"
 	fi
@@ -134,8 +135,8 @@ for arch in "${arches[@]}"; do
 		elif [ "$(sections "$a/$o" $objdump)" = "$(sections "$b/$o" $objdump)" ]; then
 			say "ok - $arch $o: identical but for symbols"
 			passed=$((passed + 1))
-		elif [ -n "$c" ] && [ "$(sections "$c/$o" $objdump)" = "$(sections "$b/$o" $objdump)" ]; then
-			say "ok - $arch $o: as with $(basename "${patches[0]}") alone"
+		elif [ "$(sections "$c/$o" $objdump)" = "$(sections "$b/$o" $objdump)" ]; then
+			say "ok - $arch $o: as with the first ${#generic[@]} patches alone"
 			passed=$((passed + 1))
 		else
 			say "differs - $arch $o:" "$(diff <(sections "$a/$o" $objdump) \

@@ -1,26 +1,37 @@
 #!/usr/bin/env bash
-# make x86: prove the first patch of the series, which repairs the generic restore
-# that other architectures use. Two x86-64 kernels run the same cases (see
-# tests/guest/restore.c): the pristine one has to report bad pages and to lose
-# memory, the one with this patch alone has to stay silent and lose nothing.
+# make x86: prove the first two patches of the series, which repair the generic code
+# that other architectures use. x86-64 kernels with and without a patch run the same
+# cases (see tests/guest/restore.c). Without the first one, the restore, a kernel has
+# to report bad pages and to lose memory; without the second one, the static key, to
+# report a lock that is taken twice. With them it has to stay silent and lose nothing.
 . "$(dirname "$0")/lib.sh"
 
-# The cases, what the kernel's command line gets for each, and what the guest has
-# to say where the patch is missing.
-cases=(pool demote rollback)
+# The cases, which patch each one needs, what the kernel's command line gets for it,
+# and what the guest and the console have to say where that patch is missing.
+cases=(pool demote rollback offline)
+declare -A needs=([pool]=1 [demote]=1 [rollback]=1 [offline]=2)
 declare -A append=(
 	[pool]=init_on_alloc=1
 	[demote]="hugepagesz=1G hugepages=1"
 	[rollback]="hugepagesz=1G hugepages=1"
+	[offline]="init_on_alloc=1 movablecore=2G"
 )
 declare -A message=(
 	[pool]='^# pool: [0-9]+ kB of [0-9]+ did not come back'
 	[demote]='^# 511 of 512 demoted pages only count as optimized'
 	[rollback]='^# a page that could not be optimized: the vmemmap has'
+	[offline]='^# [1-9][0-9]* of 256 pages were dissolved'
+)
+re_tails='dumped because: corrupted mapping in tail page'
+declare -A report=(
+	[pool]=$re_tails
+	[demote]=$re_tails
+	[rollback]=$re_tails
+	[offline]='WARNING: possible recursive locking detected'
 )
 
-# The tree of both kernels: pristine, but for the files of the patch. One tree
-# and one build directory, so that the second kernel costs little.
+# The tree of all kernels: pristine, but for the files of the patches. One tree
+# and one build directory, so that the others cost little.
 x86_tree()
 {
 	tree=$build/tree/$src_key-x86
@@ -31,18 +42,20 @@ x86_tree()
 	mv "$tree.new" "$tree"
 }
 
-# x86_kernel NAME [PATCH]: set image to the kernel with that patch, or without.
+# x86_kernel N: set image to the kernel with the first N patches.
 x86_kernel()
 {
-	local stage=$build/stage/$src_key-x86 kept=$build/O/$src_key/x86/bzImage.$1 f stamp
+	local stage=$build/stage/$src_key-x86 kept=$build/O/$src_key/x86/bzImage.$1 f p stamp
 
 	rm -rf "$stage"
 	for f in "${files[@]}"; do
 		mkdir -p "$stage/$(dirname "$f")"
 		cp -p "$src/$f" "$stage/$f"
 	done
-	[ -z "${2:-}" ] || patch -d "$stage" -p1 --fuzz=0 --force --no-backup-if-mismatch \
-		-i "$2" >"$build/log/patch.log" || exit $E_FAIL
+	for p in "${patches[@]:0:$1}"; do
+		patch -d "$stage" -p1 --fuzz=0 --force --no-backup-if-mismatch \
+			-i "$p" >"$build/log/patch.log" || exit $E_FAIL
+	done
 	# shellcheck disable=SC2034 # for kernel_build()
 	tree_id=$(cd "$stage" && sha256sum "${files[@]}" | sha256sum | cut -c -16) kconfig_id=pristine
 	stamp=$({ echo "$src_key $tree_id"; cat "$top/configs/x86.config" "$top/scripts/lib/kernel.sh"
@@ -62,29 +75,30 @@ x86_kernel()
 }
 
 # control CASE RC: the boot without the patch has to be bad, and bad in the right
-# way: the guest lived to tell, and the kernel reported pages.
+# way: the guest lived to tell, and the kernel reported what it should.
 control()
 {
-	[ "$2" -ne 0 ] || { say "  The pristine kernel passed: this proves nothing"; return 1; }
+	[ "$2" -ne 0 ] || { say "  The kernel without the patch passed: this proves nothing"; return 1; }
 	if [ "$2" -ne $E_PANIC ] || [ "$(log_count "$re_panic|$re_fault" "$con")" -gt 0 ] ||
 	   ! grep -qx success "$res"; then
-		say "  The pristine kernel failed, but not by reporting pages (exit code $2)"
+		say "  The kernel without the patch failed, but not by what it reports (exit code $2)"
 		return 1
 	fi
 	if ! grep -qE "${message[$1]}" "$res"; then
 		say "  The guest did not say: ${message[$1]}"
 		return 1
 	fi
-	if ! grep -qa 'dumped because: corrupted mapping in tail page' "$con"; then
-		say "  No page was reported with: corrupted mapping in tail page"
+	if ! grep -qa "${report[$1]}" "$con"; then
+		say "  Nothing was reported with: ${report[$1]}"
 		return 1
 	fi
 }
 
-# one CASE NAME PATCH: boot the kernel and judge it.
+# one CASE N: boot the kernel with the first N patches and judge it.
 one()
 {
-	local case=$1 name=$2 rc=0 bad warn what verdict=$build/log/x86-$1-$2.verdict word=ok t=$SECONDS
+	local case=$1 name=patches-$2 rc=0 bad warn what word=ok t=$SECONDS
+	local verdict=$build/log/x86-$1-$2.verdict
 
 	# One CPU: with two, QEMU's TCG now and then still runs the int3 of a jump
 	# label after the kernel is done patching it, and the guest dies of that.
@@ -93,8 +107,8 @@ one()
 	[ "$V" != 1 ] || grep '^+ ' "$verdict"
 	bad=$(log_count 'BUG: Bad page state' "$con")
 	warn=$(log_count 'WARNING: ' "$con")
-	if [ "$name" = pristine ]; then
-		what="$case, not repaired: bad pages are noticed"
+	if [ "$2" -lt "${needs[$case]}" ]; then
+		what="$case, not repaired: it is noticed"
 		if [ "$rc" -eq 0 ] || [ "$rc" -eq $E_PANIC ]; then
 			control "$case" "$rc" >>"$verdict" && rc=0 || rc=$E_FAIL
 		fi
@@ -128,12 +142,12 @@ mkdir -p "$build/log"
 source_get
 dir=$(patches_dir) || exit $E_USAGE
 [ -n "$dir" ] || die $E_USAGE "There is no series of patches yet"
-patch=$dir/$(series_patches "$dir" | head -n 1)
-mapfile -t files < <(patch_files "$patch")
-patch -d "$src" -p1 --fuzz=0 --force --dry-run -i "$patch" >"$build/log/patch.log" 2>&1 ||
-	die $E_USAGE "$(rel "$patch") does not fit Linux $src_version; it is known to fit $(
+mapfile -t patches < <(series_patches "$dir" | head -n 2 | sed "s|^|$dir/|")
+mapfile -t files < <(patch_files "${patches[@]}")
+patch -d "$src" -p1 --fuzz=0 --force --dry-run -i "${patches[0]}" >"$build/log/patch.log" 2>&1 ||
+	die $E_USAGE "$(rel "${patches[0]}") does not fit Linux $src_version; it is known to fit $(
 		paste -sd ' ' "$dir/KNOWN")."
-say "# make x86: $src_name, $(rel "$patch")"
+say "# make x86: $src_name, $(printf '%s\n' "${patches[@]##*/}" | paste -sd ' ')"
 initrd_build x86_64
 x86_tree
 
@@ -141,13 +155,14 @@ ktap=$out/x86.ktap
 nr=0 passed=0 failed=0 skipped=0 worst=0
 { echo "KTAP version 1"; echo "1..1"; echo "    KTAP version 1"; echo "    # Subtest: x86"
 	echo "    1..$((2 * ${#cases[@]}))"; } >"$ktap"
-x86_kernel pristine
-for c in "${cases[@]}"; do
-	one "$c" pristine
-done
-x86_kernel repaired "$patch"
-for c in "${cases[@]}"; do
-	one "$c" repaired
+# Each case without the patch that it needs, and with it.
+for n in 0 1 2; do
+	x86_kernel "$n"
+	for c in "${cases[@]}"; do
+		case $((needs[$c] - n)) in
+		0 | 1) one "$c" "$n" ;;
+		esac
+	done
 done
 [ "$worst" -eq 0 ] && echo "ok 1 x86" >>"$ktap" || echo "not ok 1 x86" >>"$ktap"
 

@@ -71,6 +71,20 @@ bool vmemmap_shadow_enabled(void);
  */
 bool vmemmap_shadow_may_free(unsigned long start, unsigned long end);
 
+/**
+ * vmemmap_shadow_may_populate() - may this vmemmap range be built?
+ * @start:	first address of the range, page-aligned
+ * @end:	first address behind the range, page-aligned
+ *
+ * What vmemmap_shadow_may_free() has refused is mapped still. Memory that is
+ * hot-added there must not find its struct pages through an entry that maps
+ * another one's.
+ *
+ * Context: Memory hot-add, which holds mem_hotplug_lock for writing.
+ * Return: true if there is no entry yet, or each is OWNED.
+ */
+bool vmemmap_shadow_may_populate(unsigned long start, unsigned long end);
+
 bool __vmemmap_shadow_fault(unsigned long addr, unsigned long esr);
 
 /**
@@ -78,15 +92,22 @@ bool __vmemmap_shadow_fault(unsigned long addr, unsigned long esr);
  * @addr:	the faulting address, untagged
  * @esr:	the exception syndrome
  *
- * HugeTLB does not write to tails while a window is open, but others may:
+ * HugeTLB does not write to tails while they are read-only, but others may:
  * memory_failure(), for one, holds no reference. If the entry that maps @addr
  * is SEALED or JOINED, it is made writable where it points: SEALED to OWNED,
- * JOINED to SHARED. Whoever was stepping it finds out by losing the next step.
- * If the entry is writable already, the fault is stale: it reports what the
- * TLB of this CPU held before. In both cases the store shall be retried.
+ * JOINED to SHARED, and then the folio's other read-only entries are barred
+ * first. Whoever was stepping them finds out by losing the next step. If the
+ * entry is writable already, the fault is stale: it reports what the TLB of
+ * this CPU held before. In both cases the store shall be retried; a stale fault
+ * only if the CPU says that it would let the store through now, and not for
+ * ever.
  *
- * Context: Any. Takes no lock, waits for nobody, allocates nothing. For
- * addresses outside the vmemmap it costs a comparison.
+ * Context: Where the kernel may store to a struct page and take an exception:
+ * any task, softirq, hardirq and NMI, pseudo-NMIs and perf events included.
+ * Not SDEI handlers, in which the kernel must take no exception. Waits for
+ * nobody, allocates nothing, and takes no lock of its own; rcu_read_unlock()
+ * may take one of RCU's if the task was preempted in here. No probe can be
+ * put on it. For addresses outside the vmemmap it costs a comparison.
  * Return: true if the fault is dealt with; false if it is not one of these,
  * reads, faults on larger mappings and on entries that are read-only without a
  * state to say so included.
@@ -102,9 +123,9 @@ static inline bool vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
  * @page:	any struct page
  *
  * Only the first struct page in a page of the vmemmap can be a fake head, and
- * only while there is an optimized folio at all.
+ * only once HVO has been enabled.
  *
- * Context: Any. Costs a static branch while no folio is optimized.
+ * Context: Any. Costs a static branch until HVO is enabled.
  * Return: false if @page is no fake head, and cannot become one before a grace
  * period has passed; true if one has to look.
  */
@@ -160,6 +181,12 @@ static inline bool vmemmap_shadow_may_free(unsigned long start,
 	return true;
 }
 
+static inline bool vmemmap_shadow_may_populate(unsigned long start,
+					       unsigned long end)
+{
+	return true;
+}
+
 static inline bool vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 {
 	return false;
@@ -211,8 +238,8 @@ static inline bool vmemmap_shadow_refuses(void)
  * memory_hotplug.memmap_on_memory), or with a tail page that carries anything
  * of its own is left as it was. Needs no memory.
  *
- * Context: Process context. Sleeps: waits for one RCU grace period, or for two
- * if the folio has to be rolled back.
+ * Context: Process context. Sleeps: waits for one RCU grace period, and for
+ * another only while a stray writer is in the fault handler.
  */
 void vmemmap_shadow_optimize_folio(struct folio *folio);
 
@@ -220,11 +247,11 @@ void vmemmap_shadow_optimize_folio(struct folio *folio);
  * vmemmap_shadow_optimize_folios() - optimize every folio on a list
  * @folios:	list of HugeTLB folios, linked by folio->lru, to each of which
  *		vmemmap_shadow_optimize_folio()'s conditions apply. The list
- *		belongs to the caller alone; its order may change.
+ *		belongs to the caller alone; its order stays as it is.
  *
  * Context: Process context. Sleeps: waits for one RCU grace period in all, for
- * one more in a batch with a folio that has to be rolled back, and for none if
- * there is nothing to optimize.
+ * none if there is nothing to optimize, and for another only while a stray
+ * writer is in the fault handler.
  */
 void vmemmap_shadow_optimize_folios(struct list_head *folios);
 
@@ -234,10 +261,10 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios);
  * @folio:	a HugeTLB folio with a frozen reference count, owned by the
  *		caller alone
  *
- * Context: Process context. Sleeps: allocates memory and waits for one RCU
- * grace period.
+ * Context: Process context. Sleeps: allocates memory, and waits for an RCU
+ * grace period only while a stray writer is in the fault handler.
  * Return: 0 on success, also if @folio was not optimized; -ENOMEM if the
- * pages could not be allocated, then nothing has changed; -EAGAIN if stray
+ * pages could not be allocated, then nothing has changed; -EBUSY if stray
  * writers kept taking entries back, then @folio still counts as optimized
  * and the call may be repeated.
  */
@@ -252,10 +279,10 @@ int vmemmap_shadow_restore_folio(struct folio *folio);
  *		that never were optimized included
  *
  * Stops at the first error. The folio that met it and all that were not
- * reached stay on @folios.
+ * reached stay on @folios. Both lists are in the order in which @folios was.
  *
- * Context: Process context. Sleeps: allocates memory and waits for one RCU
- * grace period in all, for none if no folio is optimized.
+ * Context: Process context. Sleeps: allocates memory, and waits for an RCU
+ * grace period only while a stray writer is in the fault handler.
  * Return: the number of folios restored, or the error of
  * vmemmap_shadow_restore_folio().
  */

@@ -6,13 +6,16 @@
  *	pool		8 pages of 2 MiB, twice
  *	demote		a page of 1 GiB becomes 512 of 2 MiB
  *	rollback	a page of 1 GiB is optimized half way, then memory fails
+ *	offline		a block of memory goes offline under a pool of 2 MiB
  *
  * Afterwards the memmap counters have to be where they were, and so has free
  * memory: a page that the page checks refuse is never freed.
  *
  * HVO is off at boot. demote and rollback want hugepagesz=1G hugepages=1: that
- * page is freed at once and leaves a place for the one that they allocate.
+ * page is freed at once and leaves a place for the one that they allocate. offline
+ * wants movablecore=.
  */
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -148,19 +151,68 @@ static int rollback(const struct hstate *big)
 	return 0;
 }
 
+/* Whether this block of memory is made of nothing but the movable zone. */
+static bool movable(const char *block)
+{
+	char path[256], zones[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/valid_zones", block);
+	f = fopen(path, "r");
+	if (f) {
+		if (!fgets(zones, sizeof(zones), f))
+			zones[0] = 0;
+		fclose(f);
+	}
+	return !strncmp(zones, "Movable", 7);
+}
+
+/*
+ * The first block that has pages of the pool goes offline: they are dissolved.
+ * That takes cpu_hotplug_lock around all of it.
+ */
+static int offline(const struct hstate *small)
+{
+	long pages = pool_set(small, 256), left = pages;
+	char path[256];
+	glob_t blocks;
+
+	check_freed(small, pages);
+	if (glob("/sys/devices/system/memory/memory[0-9]*", 0, NULL, &blocks))
+		fatal("there are no blocks of memory");
+	for (size_t i = 0; i < blocks.gl_pathc && left == pages && !bad; i++) {
+		if (!movable(blocks.gl_pathv[i]))
+			continue;
+		snprintf(path, sizeof(path), "%s/state", blocks.gl_pathv[i]);
+		if (write_text(path, "offline"))
+			continue;
+		left = hstate_get(small, "nr_hugepages");
+		check_freed(small, left);
+		if (write_text(path, "online_movable"))
+			fail("%s stays offline", blocks.gl_pathv[i]);
+	}
+	globfree(&blocks);
+	line("# %ld of %ld pages were dissolved", pages - left, pages);
+	if (left == pages)
+		fail("no block that has pages of the pool went offline");
+	pool_set(small, 0);
+	check_back("offline", pages * (long)small->size_kb);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct hstate *small, *big;
 	int rc;
 
 	if (argc < 2)
-		fatal("usage: restore pool|demote|rollback");
+		fatal("usage: restore pool|demote|rollback|offline");
 	hvo_init();
 	small = hstate_find(SMALL_KB);
 	big = hstate_find(BIG_KB);
 	if (!small || !small->saved_kb)
 		fatal("HVO does not optimize pages of 2 MiB here");
-	if (strcmp(argv[1], "pool") && !big) {
+	if (strcmp(argv[1], "pool") && strcmp(argv[1], "offline") && !big) {
 		line("# this processor has no pages of 1 GiB");
 		return CASE_SKIP;
 	}
@@ -177,6 +229,8 @@ int main(int argc, char **argv)
 		rc = demote(small, big);
 	else if (!strcmp(argv[1], "rollback"))
 		rc = rollback(big);
+	else if (!strcmp(argv[1], "offline"))
+		rc = offline(small);
 	else
 		fatal("no case is called %s", argv[1]);
 	if (rc)

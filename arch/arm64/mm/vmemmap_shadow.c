@@ -20,6 +20,12 @@
  * an entry is read-only, the contents of its page are prepared through the
  * page's other mapping, its alias in the linear map.
  *
+ * All tail entries of a folio are sealed before the first of them is joined or
+ * parted, and none is opened before the last one was. So nobody gets to write
+ * through one of them without a fault, and the fault handler bars what is
+ * read-only from further steps before it lets a store to the head's page
+ * through: contents that have to be equal are, in every word.
+ *
  * See Documentation/mm/vmemmap_shadow.rst for the argument. The letters in
  * brackets are those of its barrier pairs.
  */
@@ -34,7 +40,6 @@
 #include <linux/init.h>
 #include <linux/kprobes.h>
 #include <linux/ktime.h>
-#include <linux/list_sort.h>
 #include <linux/log2.h>
 #include <linux/memblock.h>
 #include <linux/memory_hotplug.h>
@@ -46,6 +51,7 @@
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/vmemmap_shadow.h>
 #include <linux/vmemmap_shadow_chain.h>
@@ -57,6 +63,7 @@
 
 #include <asm/barrier.h>
 #include <asm/esr.h>
+#include <asm/sysreg.h>
 #include <asm/tlbflush.h>
 
 #include "vmemmap_shadow.h"
@@ -67,13 +74,19 @@
 /*
  * The state tag. Bits 57 and 58 mean PTE_DEVMAP and PTE_UFFD_WP in entries of
  * user memory and nothing in those of the kernel. Bit 55, PTE_DIRTY, is not
- * ours: pte_wrprotect() uses it. Bit 56, PTE_SPECIAL, is left alone because
- * generic code looks at it before it knows whose entry it has.
+ * ours: pte_wrprotect() uses it.
  */
 #define SHADOW_TAG		GENMASK_ULL(58, 57)
 
-static_assert(!(SHADOW_TAG & ~PTE_SWBITS_MASK));
-static_assert(!(SHADOW_TAG & (PTE_DIRTY | PTE_SPECIAL | PTE_WRITE)));
+/*
+ * Barred: the fault handler has made sure that the updater's next exchange on
+ * this entry, whose expected value has no such bit, fails. SEALED and JOINED
+ * entries only. Bit 56 means PTE_SPECIAL in entries of user memory.
+ */
+#define SHADOW_BARRED		BIT_ULL(56)
+
+static_assert(!((SHADOW_TAG | SHADOW_BARRED) & ~PTE_SWBITS_MASK));
+static_assert(!((SHADOW_TAG | SHADOW_BARRED) & (PTE_DIRTY | PTE_WRITE)));
 static_assert(HWEIGHT64(SHADOW_TAG) == ilog2(VMEMMAP_SHADOW_NR_STATES));
 
 /* The models know the states by these numbers. */
@@ -84,17 +97,21 @@ static_assert(VMEMMAP_SHADOW_SHARED == SHADOW_TAG_SHARED);
 static_assert(VMEMMAP_SHADOW_NR_STATES == SHADOW_NR_TAGS);
 
 /*
- * A window is the set of entries that are stepped together between two TLBI
- * rounds. Its bound is the number of bytes that are copied while the window
- * is open, so that no entry stays read-only for long on any granule.
+ * A window is the set of entries that are joined or parted together, with
+ * preemption off until their TLBI round is complete: so long are two output
+ * addresses live. The head entry in front of a folio's first window counts, so
+ * that each window starts where one TLBI by range can.
  */
 #define SHADOW_WINDOW		((unsigned int)(SZ_2M / PAGE_SIZE))
 
 /* Folios of one batch: see struct shadow_batch. */
 #define SHADOW_BATCH		64U
 
-/* A window that stray writers keep reopening is given up after that many. */
+/* A folio that stray writers keep reopening is given up after that many. */
 #define SHADOW_MAX_TRIES	8
+
+/* A stale fault that comes again so often within a second is none. */
+#define SHADOW_MAX_STALE	1000
 
 /*
  * struct pages at the start of a folio that hold something of the folio's
@@ -140,13 +157,17 @@ struct shadow_was {
  * @nr_tails:	number of tail entries of each folio
  * @nid:	the node of their vmemmap
  * @failed:	folios (bit n: folio[n]) with an entry that did not step
- * @pages:	pages in hand: parted from an entry, or allocated for one.
- *		They are fungible.
+ * @pages:	pages in hand: parted from an entry, or allocated for one. Each
+ *		is for one entry only, whose address page_private() has: the
+ *		vmemmap of boot memory, which memblock allocated, must not get
+ *		into that of memory which can be hot-removed, or the reverse.
  *
- * Either @nr * @nr_tails fits into one window, or @nr is 1 and the folio's
- * entries make several windows. No member's struct page may be written while
- * a window is open, so nothing is moved between lists meanwhile: folio->lru
- * is part of the contents that have to be equal.
+ * The folios are the next ones of the caller's list, in the order of their
+ * addresses, so that neighbours are beside each other. Either their entries
+ * fit into one window, or @nr is 1 and the folio's entries make several. No
+ * member's struct page may be written while an entry is read-only, so nothing
+ * is moved between lists meanwhile: folio->lru is part of the contents that
+ * have to be equal.
  */
 struct shadow_batch {
 	struct folio *folio[SHADOW_BATCH];
@@ -164,6 +185,18 @@ static bool shadow_pagegran __ro_after_init = true;
 /* Set once an invariant turned out broken: no new folio is optimized then. */
 VISIBLE_IF_KUNIT
 bool vmemmap_shadow_broken;
+
+/* While HugeTLB sets up the pools of the command line, hugetlb_init(). */
+VISIBLE_IF_KUNIT
+bool vmemmap_shadow_booting = true;
+
+static int __init shadow_booted(void)
+{
+	vmemmap_shadow_booting = false;
+
+	return 0;
+}
+subsys_initcall_sync(shadow_booted);
 
 #define SHADOW_WARN_ON(cond)						\
 ({									\
@@ -205,6 +238,7 @@ enum shadow_counter {
 	SHADOW_WINDOWS,
 	SHADOW_WINDOW_NS_TOTAL,
 	SHADOW_WINDOW_NS_LONGEST,
+	SHADOW_READ_ONLY_NS_LONGEST,
 	SHADOW_BYTES_SAVED,
 	SHADOW_NR_COUNTERS,
 };
@@ -226,6 +260,7 @@ static const char * const shadow_counter_name[] = {
 	[SHADOW_WINDOWS]		= "windows",
 	[SHADOW_WINDOW_NS_TOTAL]	= "ns that windows were open",
 	[SHADOW_WINDOW_NS_LONGEST]	= "ns that the longest window was open",
+	[SHADOW_READ_ONLY_NS_LONGEST]	= "ns that the longest entries were read-only",
 	[SHADOW_BYTES_SAVED]		= "bytes saved now",
 };
 
@@ -237,6 +272,7 @@ static void shadow_count(enum shadow_counter what, long by)
 {
 	atomic_long_add(by, &shadow_counters[what]);
 }
+NOKPROBE_SYMBOL(shadow_count);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* The value of a counter by its name in stats, or -1. */
@@ -324,8 +360,14 @@ static void shadow_debug_synced(unsigned long start, unsigned long nr) { }
  * an entry or to a vmemmap page, the TLBIs of a run of entries, the end of a
  * TLBI round, a grace period, memory taken and given back. KUnit replaces them
  * one by one and looks after each store at what any CPU could see. Where KUnit
- * is not built in they are inlined.
+ * is not built in they are inlined; those of the fault handler always, so that
+ * no probe can be put on them.
  */
+#if IS_ENABLED(CONFIG_KUNIT)
+#define SHADOW_FAULT_OPERATION
+#else
+#define SHADOW_FAULT_OPERATION	static __always_inline
+#endif
 
 /**
  * vmemmap_shadow_cmpxchg() - compare and exchange an entry
@@ -342,7 +384,7 @@ static void shadow_debug_synced(unsigned long start, unsigned long nr) { }
  *
  * Return: true if the entry was @old.
  */
-VISIBLE_IF_KUNIT
+SHADOW_FAULT_OPERATION
 bool vmemmap_shadow_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_cmpxchg, ptep, old, new);
@@ -392,14 +434,17 @@ void vmemmap_shadow_copy(void *to, const void *from, const void *was,
  * @start:	the address that the first of them maps
  * @nr:		how many they are
  */
-VISIBLE_IF_KUNIT
+SHADOW_FAULT_OPERATION
 void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi, start, nr);
 
-	__flush_tlb_range_op(vaale1is, start, nr, PAGE_SIZE, 0, 3, false,
-			     lpa2_is_enabled());
-	shadow_debug_issued(start, nr);
+	/* Without TLBI by range there is a cap, as in flush_tlb_kernel_range(). */
+	if (system_supports_tlb_range() || nr <= MAX_DVM_OPS)
+		__flush_tlb_range_op(vaale1is, start, nr, PAGE_SIZE, 0, 3, false,
+				     lpa2_is_enabled());
+	else
+		__tlbi(vmalle1is);
 }
 
 /**
@@ -409,7 +454,7 @@ void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
  * second half of [G], see shadow_tlbi_round(). The ISB gives this CPU, too, the
  * new entries.
  */
-VISIBLE_IF_KUNIT
+SHADOW_FAULT_OPERATION
 void vmemmap_shadow_tlbi_sync(void)
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi_sync);
@@ -421,13 +466,17 @@ void vmemmap_shadow_tlbi_sync(void)
 /**
  * vmemmap_shadow_tlbi_one() - complete a TLBI of one entry, in any context
  * @addr:	the address that the entry maps
+ *
+ * The first DSB is one of loads, too, [J]: the step that the caller has seen in
+ * the entry is somebody else's, and nothing but that load makes it come before
+ * the TLBI. DSB ISHST would order stores only.
  */
-VISIBLE_IF_KUNIT
+SHADOW_FAULT_OPERATION
 void vmemmap_shadow_tlbi_one(unsigned long addr)
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi_one, addr);
 
-	dsb(ishst);
+	dsb(ish);
 	__tlbi(vaale1is, __TLBI_VADDR(addr, 0));
 	__tlbi_sync_s1ish();
 	isb();
@@ -487,20 +536,17 @@ void vmemmap_shadow_free_page(struct page *page)
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_free_page, page);
 
-	if (PageReserved(page)) {
-		memmap_boot_pages_add(-1);
+	if (PageReserved(page))
 		free_bootmem_page(page);
-	} else {
-		memmap_pages_add(-1);
+	else
 		__free_page(page);
-	}
 }
 
 /**
- * vmemmap_shadow_hold() - a place to stay while a window is open
- * @folio:	first folio of the window
- * @lo:		first tail entry of the window
- * @hi:		tail entry behind the window's last
+ * vmemmap_shadow_hold() - a place to stay while entries are read-only
+ * @folio:	first folio of the batch
+ * @lo:		first tail entry, of those whose round is over
+ * @hi:		tail entry behind the last of them
  *
  * Empty. KUnit stores to tails here.
  */
@@ -562,6 +608,11 @@ enum vmemmap_shadow_state vmemmap_shadow_pte_state(pte_t pte)
 	return FIELD_GET(SHADOW_TAG, pte_val(pte));
 }
 
+static bool shadow_is_barred(pte_t pte)
+{
+	return pte_val(pte) & SHADOW_BARRED;
+}
+
 /*
  * Is this an entry as one of the four states has it? Read-only means RDONLY
  * set and PTE_WRITE, the hardware's DBM, cleared: with DBM left set, hardware
@@ -574,7 +625,8 @@ static bool shadow_pte_is_sound(pte_t pte)
 	const pteval_t perm = pte_val(pte) & (PTE_WRITE | PTE_RDONLY);
 
 	return pte_valid(pte) && !pte_cont(pte) &&
-	       perm == (writable ? PTE_WRITE : PTE_RDONLY);
+	       perm == (writable ? PTE_WRITE : PTE_RDONLY) &&
+	       !(writable && shadow_is_barred(pte));
 }
 
 /* The same entry in another state, everything but tag, permission, OA kept. */
@@ -583,12 +635,32 @@ static pte_t shadow_mk_pte(pte_t pte, enum vmemmap_shadow_state state,
 {
 	pteval_t val = pte_val(pfn_pte(pfn, pte_pgprot(pte)));
 
-	val &= ~(SHADOW_TAG | PTE_WRITE | PTE_RDONLY);
+	val &= ~(SHADOW_TAG | SHADOW_BARRED | PTE_WRITE | PTE_RDONLY);
 	val |= FIELD_PREP(SHADOW_TAG, state);
 	val |= shadow_is_writable(state) ? PTE_WRITE : PTE_RDONLY;
 
 	return __pte(val);
 }
+NOKPROBE_SYMBOL(shadow_mk_pte);
+
+/*
+ * Step an entry that has been read: its value then is what it has to be still.
+ * A barred entry takes no step but one that opens it.
+ */
+static int shadow_step_from(pte_t *ptep, pte_t old, enum vmemmap_shadow_state to,
+			    unsigned long pfn)
+{
+	const enum vmemmap_shadow_state from = vmemmap_shadow_pte_state(old);
+
+	if (shadow_is_barred(old) && !shadow_is_writable(to))
+		return -EAGAIN;
+	if (shadow_maps_head(from) == shadow_maps_head(to))
+		pfn = pte_pfn(old);
+
+	return vmemmap_shadow_cmpxchg(ptep, old, shadow_mk_pte(old, to, pfn)) ?
+	       0 : -EAGAIN;
+}
+NOKPROBE_SYMBOL(shadow_step_from);
 
 /**
  * vmemmap_shadow_step() - step one entry along the chain
@@ -601,17 +673,18 @@ static pte_t shadow_mk_pte(pte_t pte, enum vmemmap_shadow_state state,
  * The caller has completed a TLBI since the entry's last step and, for join
  * and part, has made the contents of the two pages equal.
  *
+ * An entry that is barred takes no step but one that opens it.
+ *
  * Context: Any. Takes no lock.
  * Return: 0 on success; -EINVAL if the chain has no such step, or the entry
  * is not one that could be stepped; -EAGAIN if the entry is not, or no
- * longer, in @from.
+ * longer, in @from, or is barred.
  */
 VISIBLE_IF_KUNIT
 int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
 			enum vmemmap_shadow_state to, unsigned long pfn)
 {
 	const pte_t old = __ptep_get(ptep);
-	pte_t new;
 
 	if (from >= VMEMMAP_SHADOW_NR_STATES || to >= VMEMMAP_SHADOW_NR_STATES ||
 	    !SHADOW_CHAIN_HAS(from, to))
@@ -621,34 +694,35 @@ int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
 	if (vmemmap_shadow_pte_state(old) != from)
 		return -EAGAIN;
 
-	if (shadow_maps_head(from) == shadow_maps_head(to))
-		pfn = pte_pfn(old);
-	new = shadow_mk_pte(old, to, pfn);
-
-	if (!vmemmap_shadow_cmpxchg(ptep, old, new))
-		return -EAGAIN;
-
-	return 0;
+	return shadow_step_from(ptep, old, to, pfn);
 }
 
-/* The PMD of a vmemmap address, or NULL if there is no table for it. */
-static pmd_t *shadow_pmdp(unsigned long addr)
+/*
+ * The PMD of a vmemmap address, 0 if there is no table for it. Each level is
+ * read once: what is looked at is what is followed, whatever memory hotplug
+ * does to its neighbours.
+ */
+static pmd_t shadow_pmd(unsigned long addr)
 {
 	pgd_t *pgdp = pgd_offset_k(addr);
-	p4d_t *p4dp;
-	pud_t *pudp;
+	pgd_t pgd = READ_ONCE(*pgdp);
+	p4d_t *p4dp, p4d;
+	pud_t *pudp, pud;
 
-	if (pgd_none(READ_ONCE(*pgdp)))
-		return NULL;
-	p4dp = p4d_offset(pgdp, addr);
-	if (p4d_none(READ_ONCE(*p4dp)))
-		return NULL;
-	pudp = pud_offset(p4dp, addr);
-	if (pud_none(READ_ONCE(*pudp)) || pud_leaf(READ_ONCE(*pudp)))
-		return NULL;
+	if (pgd_none(pgd))
+		return __pmd(0);
+	p4dp = p4d_offset_lockless(pgdp, pgd, addr);
+	p4d = READ_ONCE(*p4dp);
+	if (p4d_none(p4d))
+		return __pmd(0);
+	pudp = pud_offset_lockless(p4dp, p4d, addr);
+	pud = READ_ONCE(*pudp);
+	if (pud_none(pud) || pud_leaf(pud))
+		return __pmd(0);
 
-	return pmd_offset(pudp, addr);
+	return READ_ONCE(*pmd_offset_lockless(pudp, pud, addr));
 }
+NOKPROBE_SYMBOL(shadow_pmd);
 
 /**
  * vmemmap_shadow_ptep() - find the entry that maps a vmemmap address
@@ -661,34 +735,51 @@ static pmd_t *shadow_pmdp(unsigned long addr)
 VISIBLE_IF_KUNIT
 pte_t *vmemmap_shadow_ptep(unsigned long addr)
 {
-	pmd_t *pmdp = shadow_pmdp(addr);
+	pmd_t pmd = shadow_pmd(addr);
 
-	if (!pmdp || pmd_none(READ_ONCE(*pmdp)) || pmd_leaf(READ_ONCE(*pmdp)))
+	if (pmd_none(pmd) || pmd_leaf(pmd))
 		return NULL;
 
-	return pte_offset_kernel(pmdp, addr);
+	return pte_offset_kernel(&pmd, addr);
+}
+NOKPROBE_SYMBOL(vmemmap_shadow_ptep);
+
+/* Is each entry of the range that is mapped with pages OWNED? */
+static bool shadow_all_owned(unsigned long start, unsigned long end)
+{
+	unsigned long addr = start;
+
+	while (addr < end) {
+		pmd_t pmd = shadow_pmd(addr);
+		pte_t pte;
+
+		if (pmd_none(pmd) || pmd_leaf(pmd)) {
+			addr = pmd_addr_end(addr, end);
+			continue;
+		}
+		pte = __ptep_get(pte_offset_kernel(&pmd, addr));
+		if (!pte_none(pte) &&
+		    vmemmap_shadow_pte_state(pte) != VMEMMAP_SHADOW_OWNED)
+			return false;
+		addr += PAGE_SIZE;
+	}
+
+	return true;
 }
 
 bool vmemmap_shadow_may_free(unsigned long start, unsigned long end)
 {
-	unsigned long addr;
+	if (shadow_all_owned(start, end))
+		return true;
 
-	for (addr = start; addr < end; addr += PAGE_SIZE) {
-		pte_t *ptep = vmemmap_shadow_ptep(addr);
-		pte_t pte;
+	vmemmap_shadow_violation("hot-remove of a folio that is optimized");
 
-		if (!ptep)
-			continue;
-		pte = __ptep_get(ptep);
-		if (pte_none(pte))
-			continue;
-		if (vmemmap_shadow_pte_state(pte) != VMEMMAP_SHADOW_OWNED) {
-			vmemmap_shadow_violation("hot-remove of a folio that is optimized");
-			return false;
-		}
-	}
+	return false;
+}
 
-	return true;
+bool vmemmap_shadow_may_populate(unsigned long start, unsigned long end)
+{
+	return shadow_all_owned(start, end);
 }
 
 /* The first page that is described in the page at this vmemmap address. */
@@ -697,13 +788,157 @@ static unsigned long shadow_pfn_of(unsigned long addr)
 	return page_to_pfn((struct page *)addr);
 }
 
+/* The vmemmap address that a folio's tail entry n, n >= 0, maps. */
+static unsigned long shadow_tail_addr(const struct folio *folio, unsigned int n)
+{
+	return (unsigned long)folio + (n + 1) * PAGE_SIZE;
+}
+
+/* The entry of the next address. Those of a PMD lie in one table. */
+static pte_t *shadow_next_ptep(pte_t *ptep, unsigned long addr)
+{
+	return addr & ~PMD_MASK ? ptep + 1 : vmemmap_shadow_ptep(addr);
+}
+
+/*
+ * A folio's tail entries lo to hi - 1, and the addresses that they map. What is
+ * behind the folio is not the caller's, and may be hot-removed meanwhile: no
+ * table of it is looked at.
+ */
+#define for_each_tail_entry(ptep, addr, folio, lo, hi)			\
+	for (addr = shadow_tail_addr(folio, lo), ptep = NULL;		\
+	     addr < shadow_tail_addr(folio, hi) &&			\
+	     (ptep = ptep ? shadow_next_ptep(ptep, addr) :		\
+			    vmemmap_shadow_ptep(addr)) != NULL;		\
+	     addr += PAGE_SIZE)
+
+static unsigned int shadow_nr_tails(const struct folio *folio)
+{
+	const unsigned long size = folio_nr_pages(folio) * sizeof(struct page);
+
+	/* A head's vmemmap page may not end in the middle of a struct page. */
+	if (!is_power_of_2(sizeof(struct page)) || size <= PAGE_SIZE)
+		return 0;
+
+	return size / PAGE_SIZE - 1;
+}
+
+/* Fault handlers that may have an entry in hand that was read-only. */
+static atomic_t shadow_handlers = ATOMIC_INIT(0);
+
+/*
+ * Bar all of a folio's entries that are read-only from any step but one that
+ * opens them, and complete a TLBI of all of them: [M]. After that no two output
+ * addresses of any of them are live, and none can be joined or parted: the
+ * updater has sealed them all before the first join or part, and its exchanges
+ * on what is barred fail.
+ *
+ * The entry at @addr is JOINED, so that it shows the folio's plain tails: whose
+ * they are says each but the first few. Returns false if the entry is not, any
+ * more.
+ */
+static bool shadow_bar_folio(pte_t *ptep, unsigned long addr)
+{
+	const struct page *tail = (struct page *)addr + SHADOW_HEAD_PAGES;
+	const unsigned long head = READ_ONCE(tail->compound_head) - 1;
+	struct folio *folio = (struct folio *)head;
+	unsigned long at, end;
+	unsigned int nr_tails;
+
+	/* Before what was read is believed. */
+	smp_rmb();
+	if (vmemmap_shadow_pte_state(__ptep_get(ptep)) != VMEMMAP_SHADOW_JOINED)
+		return false;
+
+	nr_tails = shadow_nr_tails(folio);
+	for_each_tail_entry(ptep, at, folio, 0, nr_tails) {
+		pte_t pte;
+
+		do {
+			pte = __ptep_get(ptep);
+			if (shadow_is_writable(vmemmap_shadow_pte_state(pte)) ||
+			    shadow_is_barred(pte))
+				break;
+		} while (!vmemmap_shadow_cmpxchg(ptep, pte,
+						 set_pte_bit(pte, __pgprot(SHADOW_BARRED))));
+	}
+
+	end = shadow_tail_addr(folio, nr_tails);
+	dsb(ish);
+	vmemmap_shadow_tlbi(head, (end - head) >> PAGE_SHIFT);
+	vmemmap_shadow_tlbi_sync();
+
+	return true;
+}
+NOKPROBE_SYMBOL(shadow_bar_folio);
+
+/*
+ * A write fault, and the entry is writable: what this CPU reported is what its
+ * TLB held before. [K]: the architecture allows that even after the TLBI that
+ * followed the open has completed (known issue AARCH-24989), if nothing but a
+ * control dependency orders the access behind it. DSB NSH is enough for a TLBI
+ * of this CPU alone; the ISB is what keeps the store that is retried from the
+ * old translation.
+ *
+ * That must not hide a fault that has another cause: a table that is read-only,
+ * a broken hypervisor. So the CPU is asked whether it would let the store
+ * through now, and nobody gets the same fault a thousand times in a second.
+ */
+static bool shadow_retry_stale(unsigned long addr, enum vmemmap_shadow_state state)
+{
+	static struct shadow_stale {
+		unsigned long addr, since;
+		unsigned int nr;
+	} last;
+	unsigned long flags;
+	u64 saved, par;
+
+	if (!static_key_enabled(&hugetlb_optimize_vmemmap_key))
+		return false;
+
+	dsb(nshst);
+	__tlbi(vaale1, __TLBI_VADDR(addr, 0));
+	dsb(nsh);
+	isb();
+
+	/* An NMI may have come between somebody else's AT and his read of PAR. */
+	local_irq_save(flags);
+	saved = read_sysreg_par();
+	asm volatile("at s1e1w, %0" :: "r" (addr));
+	isb();
+	par = read_sysreg_par();
+	write_sysreg(saved, par_el1);
+	local_irq_restore(flags);
+	if (par & SYS_PAR_EL1_F)
+		return false;
+
+	/* Whoever races here on another CPU only makes the count wrong by a few. */
+	if (READ_ONCE(last.addr) != addr ||
+	    time_after(jiffies, READ_ONCE(last.since) + HZ)) {
+		WRITE_ONCE(last.addr, addr);
+		WRITE_ONCE(last.since, jiffies);
+		WRITE_ONCE(last.nr, 0);
+	}
+	WRITE_ONCE(last.nr, READ_ONCE(last.nr) + 1);
+	if (READ_ONCE(last.nr) > SHADOW_MAX_STALE)
+		return false;
+
+	shadow_count(SHADOW_STALE_FAULTS, 1);
+	pr_warn_once("a write to %#lx was refused by a translation that is gone, tried again\n",
+		     addr);
+	trace_vmemmap_shadow_recovery(shadow_pfn_of(addr), state);
+
+	return true;
+}
+NOKPROBE_SYMBOL(shadow_retry_stale);
+
 /* Let a store through at this entry, or not, if it is none of ours. */
-static bool __kprobes shadow_recover(pte_t *ptep, unsigned long addr)
+static bool shadow_recover(pte_t *ptep, unsigned long addr)
 {
 	/*
-	 * The exchange is lost only to somebody else's step. The updater takes
-	 * each entry along the chain once and gives up when it loses one, so
-	 * there are not many turns.
+	 * The exchange is lost only to somebody else's step, or bar. The updater
+	 * takes each entry along the chain a bounded number of times, and there
+	 * are not many handlers, so there are not many turns.
 	 */
 	for (;;) {
 		const pte_t pte = __ptep_get(ptep);
@@ -714,54 +949,52 @@ static bool __kprobes shadow_recover(pte_t *ptep, unsigned long addr)
 		if (!shadow_pte_is_sound(pte))
 			return false;
 
-		/*
-		 * [K]: writable by now. This CPU reported what its TLB held. The
-		 * architecture allows that even after the TLBI that followed
-		 * the open has completed (known issue AARCH-24989), if nothing
-		 * but a control dependency orders the access behind it.
-		 */
-		if (shadow_is_writable(state)) {
-			dsb(nshst);
-			__tlbi(vaale1, __TLBI_VADDR(addr, 0));
-			dsb(nsh);
-			isb();
-			shadow_count(SHADOW_STALE_FAULTS, 1);
-			trace_vmemmap_shadow_recovery(shadow_pfn_of(addr),
-						      state);
-			return true;
-		}
+		if (shadow_is_writable(state))
+			return shadow_retry_stale(addr, state);
 
-		/*
-		 * [J]: between any two steps of an entry stands a completed
-		 * TLBI. The updater may not have got to its own yet.
-		 */
-		vmemmap_shadow_tlbi_one(addr);
-		shadow_count(SHADOW_SINGLE_TLBIS, 1);
-
-		if (!vmemmap_shadow_step(ptep, state,
-					 state == VMEMMAP_SHADOW_SEALED ?
-					 VMEMMAP_SHADOW_OWNED :
-					 VMEMMAP_SHADOW_SHARED, 0)) {
+		if (state == VMEMMAP_SHADOW_SEALED) {
 			/*
-			 * So that the store does not fault again, and comes
-			 * after the exchange: [D], [J].
+			 * [J]: between any two steps of an entry stands a
+			 * completed TLBI. The updater may not have got to its
+			 * own yet.
 			 */
 			vmemmap_shadow_tlbi_one(addr);
 			shadow_count(SHADOW_SINGLE_TLBIS, 1);
-			shadow_count(SHADOW_WRITE_RECOVERIES, 1);
-			trace_vmemmap_shadow_recovery(shadow_pfn_of(addr),
-						      state);
-			return true;
+			if (shadow_step_from(ptep, pte, VMEMMAP_SHADOW_OWNED, 0))
+				continue;
+		} else {
+			/*
+			 * The store goes to the head's page: with that, nothing
+			 * of the folio may be on its way there or back. Who
+			 * finds the bar gone bars it again.
+			 */
+			if (!shadow_bar_folio(ptep, addr) ||
+			    shadow_step_from(ptep, set_pte_bit(pte, __pgprot(SHADOW_BARRED)),
+					     VMEMMAP_SHADOW_SHARED, 0))
+				continue;
 		}
+
+		/*
+		 * So that the store does not fault again, and comes after the
+		 * exchange: [D], [J].
+		 */
+		vmemmap_shadow_tlbi_one(addr);
+		shadow_count(SHADOW_SINGLE_TLBIS, 1);
+		shadow_count(SHADOW_WRITE_RECOVERIES, 1);
+		trace_vmemmap_shadow_recovery(shadow_pfn_of(addr), state);
+
+		return true;
 	}
 }
+NOKPROBE_SYMBOL(shadow_recover);
 
 /*
- * A store met a vmemmap entry that did not let it through. Any context, down
- * to NMI with interrupts off: nothing here locks, waits or allocates, and the
- * only stores are to the entry, if it is SEALED or JOINED, and to a counter.
+ * A store met a vmemmap entry that did not let it through. Interrupts may be
+ * off, and this may be an NMI: nobody is waited for and nothing is allocated,
+ * and the only stores are to entries that are SEALED or JOINED, and to counters.
+ * Not in SDEI handlers, which must not take an exception at all.
  */
-bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
+bool __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 {
 	pte_t *ptep;
 	bool ret;
@@ -777,17 +1010,26 @@ bool __kprobes __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 	vmemmap_shadow_fault_hold(addr);
 
 	/*
-	 * [L]: whoever is held up in here, behind the TLBI and before the
-	 * exchange, must not come back when the entry is SEALED again, to
-	 * the same page, with another one still in somebody's TLB. Pairs
-	 * with the grace periods before optimize, restore and roll-back.
+	 * [L]: counted before the entry is read, fully ordered. Pairs with
+	 * shadow_wait_handlers(), behind the round that follows a seal: either
+	 * the updater sees the count, and waits for the grace period, or what is
+	 * read here is what it has sealed. Without it whoever is held up in
+	 * here, behind the TLBI and before the exchange, might come back when
+	 * the entry is SEALED again, to the same page, with another one still in
+	 * somebody's TLB; or might have looked at an entry before it was sealed,
+	 * and not bar it.
 	 */
 	rcu_read_lock();
+	atomic_inc(&shadow_handlers);
+	smp_mb__after_atomic();
 	ret = shadow_recover(ptep, addr);
+	smp_mb__before_atomic();
+	atomic_dec(&shadow_handlers);
 	rcu_read_unlock();
 
 	return ret;
 }
+NOKPROBE_SYMBOL(__vmemmap_shadow_fault);
 
 /* ------------------------------------------------------------------------ */
 /* References, and memory errors						    */
@@ -828,7 +1070,8 @@ bool vmemmap_shadow_ref_add_unless(struct page *page, int nr, int u)
 
 	return false;
 }
-EXPORT_SYMBOL_GPL(vmemmap_shadow_ref_add_unless);
+/* page_ref_add_unless() is inline, and in modules of any license. */
+EXPORT_SYMBOL(vmemmap_shadow_ref_add_unless);
 
 int vmemmap_shadow_test_set_hwpoison(struct page *page)
 {
@@ -851,36 +1094,6 @@ int vmemmap_shadow_test_set_hwpoison(struct page *page)
 
 /* ------------------------------------------------------------------------ */
 /* Contents								    */
-
-/* The vmemmap address that a folio's tail entry n, n >= 0, maps. */
-static unsigned long shadow_tail_addr(const struct folio *folio, unsigned int n)
-{
-	return (unsigned long)folio + (n + 1) * PAGE_SIZE;
-}
-
-/* The entry behind this one, which maps @addr. They lie in tables of a PMD. */
-static pte_t *shadow_next_ptep(pte_t *ptep, unsigned long addr)
-{
-	return addr & ~PMD_MASK ? ptep + 1 : vmemmap_shadow_ptep(addr);
-}
-
-/* A folio's tail entries lo to hi - 1, and the addresses that they map. */
-#define for_each_tail_entry(ptep, addr, folio, lo, hi)			\
-	for (addr = shadow_tail_addr(folio, lo),			\
-	     ptep = vmemmap_shadow_ptep(addr);				\
-	     addr < shadow_tail_addr(folio, hi);			\
-	     addr += PAGE_SIZE, ptep = shadow_next_ptep(ptep, addr))
-
-static unsigned int shadow_nr_tails(const struct folio *folio)
-{
-	const unsigned long size = folio_nr_pages(folio) * sizeof(struct page);
-
-	/* A head's vmemmap page may not end in the middle of a struct page. */
-	if (!is_power_of_2(sizeof(struct page)) || size <= PAGE_SIZE)
-		return 0;
-
-	return size / PAGE_SIZE - 1;
-}
 
 /* The page that an entry maps, through its alias in the linear map. */
 static struct page *shadow_alias(pte_t pte)
@@ -911,15 +1124,13 @@ static bool shadow_tail_is_plain(const struct page *tail,
 /*
  * Gigantic folios of the boot command line come from memblock, and HugeTLB
  * makes tails of only those of their struct pages that HVO keeps. The others
- * hold nothing yet, and nothing knows of them: a page of them can be told by
- * its first one, which points to no head, or to no one's.
+ * hold nothing yet, nothing knows of them, and what their words are nobody has
+ * said: they may be what another kernel left in memory. They are raw.
  */
-static bool shadow_page_is_raw(const struct page *own,
-			       const struct folio *folio)
+static bool shadow_is_raw(const struct folio *folio)
 {
-	return system_state < SYSTEM_RUNNING &&
-	       folio_order(folio) > MAX_PAGE_ORDER &&
-	       READ_ONCE(own->compound_head) != (unsigned long)folio + 1;
+	return READ_ONCE(vmemmap_shadow_booting) &&
+	       folio_order(folio) > MAX_PAGE_ORDER;
 }
 
 /*
@@ -987,8 +1198,16 @@ static unsigned long shadow_alias_word(const struct folio *folio,
  * first is that a few fields, which say nothing of a tail, change; their
  * compound_head keeps its value. The first one turns from a plain tail to a
  * fake head, and readers must find the head at either and in between: so
- * PG_head is set before compound_head loses bit 0. [A]: pairs with the first
- * smp_rmb() in page_fixed_fake_head().
+ * PG_head is set before compound_head loses bit 0. [A]: pairs with the
+ * acquire of compound_head in page_fixed_fake_head().
+ *
+ * The tails behind those that show the head's own bytes are compared with the
+ * head page's at once: what is equal to plain tails is plain. Only what differs
+ * is looked at word by word.
+ *
+ * Nothing is compared again when the entry is joined. A store to this page opens
+ * the entry first, and one to the head's page through any of the folio's entries
+ * bars it first: the exchange that joins it fails then.
  *
  * Return: 0 if each word of the page was made equal; -EBUSY if the page holds
  * anything but plain tails, then it is unchanged; -EAGAIN if a stray writer got
@@ -997,12 +1216,23 @@ static unsigned long shadow_alias_word(const struct folio *folio,
 static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 			   pte_t *ptep)
 {
-	struct page *own = shadow_alias(__ptep_get(ptep));
-	const unsigned int nr = PAGE_SIZE / sizeof(struct page);
-	const bool raw = shadow_page_is_raw(own, folio);
-	unsigned int i, w;
+	const pte_t sealed = __ptep_get(ptep);
+	struct page *own = shadow_alias(sealed);
+	unsigned int i, w, nr = PAGE_SIZE / sizeof(struct page);
 
-	for (i = 0; i < nr && !raw; i++) {
+	if (vmemmap_shadow_pte_state(sealed) != VMEMMAP_SHADOW_SEALED)
+		return -EAGAIN;
+
+	if (shadow_is_raw(folio)) {
+		vmemmap_shadow_copy(own, folio, was, sizeof(*was));
+		return 0;
+	}
+
+	if (!memcmp(own + SHADOW_HEAD_PAGES, &folio->page + SHADOW_HEAD_PAGES,
+		    PAGE_SIZE - sizeof(*was)))
+		nr = SHADOW_HEAD_PAGES;
+
+	for (i = 0; i < nr; i++) {
 		if (!shadow_tail_is_plain(own + i, folio)) {
 			shadow_refuse_not_plain(folio);
 			return -EBUSY;
@@ -1027,10 +1257,8 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 		 * store could be lost.
 		 */
 		smp_rmb();
-		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) !=
-		    VMEMMAP_SHADOW_SEALED)
-			return -EAGAIN;
-		if (!raw && !shadow_tail_is_plain(&old.page, folio))
+		if (pte_val(__ptep_get(ptep)) != pte_val(sealed) ||
+		    !shadow_tail_is_plain(&old.page, folio))
 			return -EAGAIN;
 
 		for (w = SHADOW_FLAGS; w < SHADOW_NR_WORDS; w++) {
@@ -1046,9 +1274,9 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 
 /*
  * Give a page in hand, which nothing maps yet but the linear map, the contents
- * of the head's page. Stores to the head's own struct pages are excluded by
- * the freeze, but for those of memory_failure(), see struct shadow_was; those
- * through the tail entry by its seal.
+ * of the head's page. Nobody stores to that: HugeTLB and memory_failure() leave
+ * a folio in flight alone, and stores through a tail entry are excluded by its
+ * seal; who is let through bars the entry from being parted.
  */
 static void shadow_fill(const struct folio *folio, const struct shadow_was *was,
 			struct page *page)
@@ -1079,8 +1307,8 @@ static void shadow_replain(const struct shadow_was *was, struct page *own)
 	/*
 	 * compound_head first: with bit 0 set a reader needs no PG_head, and
 	 * without PG_head it needs bit 0. Fully ordered before the change of
-	 * the flags word below. [H]: pairs with the second smp_rmb() in
-	 * page_fixed_fake_head().
+	 * the flags word below. [H]: pairs with the acquire of the flags word
+	 * in page_fixed_fake_head().
 	 */
 	shadow_change_word(own, SHADOW_COMPOUND_HEAD,
 			   was->page[0].word[SHADOW_COMPOUND_HEAD],
@@ -1106,52 +1334,48 @@ static void shadow_replain(const struct shadow_was *was, struct page *own)
 
 static void shadow_free_pages(struct list_head *pages)
 {
+	long nr_boot = 0, nr = 0;
 	struct page *page, *next;
 
 	list_for_each_entry_safe(page, next, pages, lru) {
 		list_del(&page->lru);
-		shadow_count(SHADOW_BYTES_SAVED, PAGE_SIZE);
+		set_page_private(page, 0);
+		nr++;
+		nr_boot += PageReserved(page);
 		vmemmap_shadow_free_page(page);
 	}
+	memmap_boot_pages_add(-nr_boot);
+	memmap_pages_add(nr_boot - nr);
+	shadow_count(SHADOW_BYTES_SAVED, nr * PAGE_SIZE);
 }
 
-static struct page *shadow_take_page(struct list_head *pages)
+/* This page is for the entry at this address, to which it belonged or shall. */
+static void shadow_hold_page(struct page *page, unsigned long addr,
+			     struct list_head *pages)
+{
+	set_page_private(page, addr);
+	list_add_tail(&page->lru, pages);
+}
+
+/* The page in hand for an entry. They come in the order in which they are asked for. */
+static struct page *shadow_take_page(struct list_head *pages, unsigned long addr)
 {
 	struct page *page;
 
-	page = list_first_entry_or_null(pages, struct page, lru);
-	if (page)
-		list_del(&page->lru);
+	list_for_each_entry(page, pages, lru) {
+		if (page_private(page) == addr) {
+			list_del(&page->lru);
+			return page;
+		}
+	}
 
-	return page;
+	return NULL;
 }
 
 /* ------------------------------------------------------------------------ */
 /* The rule, checked							    */
 
 #ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
-/*
- * Equal, but for the flags words of the folio's own struct pages: whoever finds
- * the head without a reference may set one there at any time. And but for what
- * memory_failure() hangs on to the head. See struct shadow_was.
- */
-static bool shadow_debug_equal(const struct page *x, const struct page *y)
-{
-	unsigned int i, w;
-
-	for (i = 0; i < SHADOW_HEAD_PAGES; i++) {
-		for (w = SHADOW_COMPOUND_HEAD; w < SHADOW_NR_WORDS; w++) {
-			if (shadow_read_word(x + i, w) !=
-			    shadow_read_word(y + i, w) &&
-			    !((READ_ONCE(x->flags) | READ_ONCE(y->flags)) &
-			      __PG_HWPOISON))
-				return false;
-		}
-	}
-
-	return !memcmp(x + i, y + i, PAGE_SIZE - i * sizeof(*x));
-}
-
 static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new)
 {
 	const pteval_t diff = pte_val(old) ^ pte_val(new);
@@ -1167,8 +1391,20 @@ static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new)
 
 	if (diff & (PTE_WRITE | PTE_RDONLY) || pte_val(old) & PTE_WRITE)
 		vmemmap_shadow_violation("the output address of a writable entry changes");
-	else if (!shadow_debug_equal(shadow_alias(old), shadow_alias(new)))
+	else if (memcmp(shadow_alias(old), shadow_alias(new), PAGE_SIZE))
 		vmemmap_shadow_violation("an output address changes, and the contents differ");
+}
+
+static bool shadow_is_in(const struct page *page, const struct list_head *pages)
+{
+	const struct page *p;
+
+	list_for_each_entry(p, pages, lru) {
+		if (p == page)
+			return true;
+	}
+
+	return false;
 }
 
 /*
@@ -1177,23 +1413,21 @@ static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new)
  */
 static bool shadow_debug_may_release(const struct shadow_batch *b)
 {
-	const unsigned long mark = (unsigned long)&shadow_unsynced;
 	bool mapped = false, unsynced = false;
 	unsigned long addr;
 	struct page *page;
 	unsigned int i;
 	pte_t *ptep;
 
-	list_for_each_entry(page, &b->pages, lru)
-		set_page_private(page, mark);
+	/* Pages in hand have an address noted, those that are mapped none. */
 	for (i = 0; i < b->nr; i++) {
 		for_each_tail_entry(ptep, addr, b->folio[i], 0, b->nr_tails) {
-			mapped |= page_private(pte_page(__ptep_get(ptep))) == mark;
+			page = pte_page(__ptep_get(ptep));
+			mapped |= page_private(page) &&
+				  shadow_is_in(page, &b->pages);
 			unsynced |= !!xa_load(&shadow_unsynced, addr >> PAGE_SHIFT);
 		}
 	}
-	list_for_each_entry(page, &b->pages, lru)
-		set_page_private(page, 0);
 
 	if (mapped)
 		vmemmap_shadow_violation("a page that an entry maps is released");
@@ -1219,6 +1453,18 @@ static void shadow_wait_readers(void)
 	shadow_count(SHADOW_GRACE_PERIODS, 1);
 }
 
+/*
+ * Wait for fault handlers in flight: behind the round that follows a seal, before
+ * anything is joined or parted. [L]: fully ordered between the seals and the count,
+ * see __vmemmap_shadow_fault(). Acquire: a handler that is done has made its steps.
+ */
+static void shadow_wait_handlers(void)
+{
+	smp_mb();
+	if (atomic_read_acquire(&shadow_handlers))
+		shadow_wait_readers();
+}
+
 /**
  * shadow_tlbi_round() - complete a TLBI of every entry of a window
  * @b:		the batch
@@ -1230,34 +1476,31 @@ static void shadow_wait_readers(void)
  * after the TLBI. The second one, in vmemmap_shadow_tlbi_sync(), waits until every
  * CPU has dropped the old translations and completed the accesses it started
  * through them; without it the next step would find them in use. See Arm ARM,
- * "TLB maintenance".
+ * "TLB maintenance". Cores with erratum 4118414 do not complete them all at the
+ * first TLBI and DSB; the workaround repeats these. Those with 1286807, 2441007
+ * or 2441009 need theirs, too: arm64's Kconfig has them.
  *
  * Each operation is broadcast, and has to be answered by every CPU; an entry
  * too many costs a refill. So one range covers neighbouring folios with the head
- * entries between them, and is rounded up to a size that TLBI by range does in
- * one operation.
+ * entries between them, and starts at a folio's head entry: that is aligned as
+ * TLBI by range likes it, with LPA2 as well.
  */
 static void shadow_tlbi_round(const struct shadow_batch *b,
 			      unsigned int lo, unsigned int hi)
 {
-	const unsigned long size = (hi - lo) * PAGE_SIZE;
 	unsigned int i = 0;
 
 	dsb(ishst);
 	while (i < b->nr) {
-		unsigned long start = shadow_tail_addr(b->folio[i], lo);
-		unsigned long nr, end = start + size;
+		const unsigned long start = lo ? shadow_tail_addr(b->folio[i], lo) :
+						 (unsigned long)b->folio[i];
+		unsigned long end = shadow_tail_addr(b->folio[i], hi);
 
-		while (++i < b->nr &&
-		       shadow_tail_addr(b->folio[i], lo) == end + PAGE_SIZE)
-			end += PAGE_SIZE + size;
+		while (++i < b->nr && !lo && (unsigned long)b->folio[i] == end)
+			end = shadow_tail_addr(b->folio[i], hi);
 
-		nr = (end - start) >> PAGE_SHIFT;
-		if (system_supports_tlb_range())
-			nr = round_up(nr, nr > __TLBI_RANGE_PAGES(31, 0) ?
-				      __TLBI_RANGE_PAGES(0, 1) :
-				      __TLBI_RANGE_PAGES(0, 0));
-		vmemmap_shadow_tlbi(start, nr);
+		shadow_debug_issued(start, (end - start) >> PAGE_SHIFT);
+		vmemmap_shadow_tlbi(start, (end - start) >> PAGE_SHIFT);
 	}
 	vmemmap_shadow_tlbi_sync();
 	for (i = 0; i < b->nr; i++)
@@ -1265,26 +1508,57 @@ static void shadow_tlbi_round(const struct shadow_batch *b,
 	shadow_count(SHADOW_TLBI_ROUNDS, 1);
 }
 
-/* A window opens: returns the time, for shadow_window_close(). */
+/* The same for all entries of the folios. */
+static void shadow_tlbi_round_all(const struct shadow_batch *b)
+{
+	shadow_tlbi_round(b, 0, b->nr_tails);
+}
+
+/* Note that something took from then until now, if nothing took longer yet. */
+static long shadow_note_longest(enum shadow_counter what, u64 then)
+{
+	const long ns = ktime_get_mono_fast_ns() - then;
+	long old = atomic_long_read(&shadow_counters[what]);
+
+	while (ns > old && !atomic_long_try_cmpxchg(&shadow_counters[what], &old, ns))
+		;
+
+	return ns;
+}
+
+/*
+ * A window opens: some entries of the folios get another output address, and
+ * both are live until their TLBI round is complete. Returns the time, for
+ * shadow_window_close(). Nothing comes in between but interrupts.
+ */
 static u64 shadow_window_open(void)
 {
+	preempt_disable();
+
 	return ktime_get_mono_fast_ns();
 }
 
 static void shadow_window_close(const struct shadow_batch *b, unsigned int lo,
 				unsigned int hi, u64 opened)
 {
-	atomic_long_t *longest = &shadow_counters[SHADOW_WINDOW_NS_LONGEST];
-	const long ns = ktime_get_mono_fast_ns() - opened;
-	long old = atomic_long_read(longest);
+	long ns;
 
-	while (ns > old && !atomic_long_try_cmpxchg(longest, &old, ns))
-		;
+	shadow_tlbi_round(b, lo, hi);
+	ns = shadow_note_longest(SHADOW_WINDOW_NS_LONGEST, opened);
+	preempt_enable();
+
 	shadow_count(SHADOW_WINDOWS, 1);
 	shadow_count(SHADOW_WINDOW_NS_TOTAL, ns);
 	trace_vmemmap_shadow_window(folio_pfn(b->folio[0]),
 				    folio_order(b->folio[0]), b->nr,
 				    b->nr * (hi - lo), ns);
+	vmemmap_shadow_hold(b->folio[0], lo, hi);
+}
+
+/* The tail entry behind a window that starts with this one. */
+static unsigned int shadow_window_end(const struct shadow_batch *b, unsigned int lo)
+{
+	return min(round_up(lo + 2, SHADOW_WINDOW) - 1, b->nr_tails);
 }
 
 /*
@@ -1311,19 +1585,18 @@ static int shadow_step(pte_t *ptep, unsigned long addr,
 }
 
 /*
- * Step a folio's entries lo to hi - 1, which keep their output address. The
+ * Step all of a folio's tail entries, which keep their output address. The
  * first one that is not, or no longer, in state from ends that with -EAGAIN:
  * somebody else has stepped it.
  */
-static int shadow_step_all(struct folio *folio, unsigned int lo,
-			   unsigned int hi, enum vmemmap_shadow_state from,
+static int shadow_step_all(struct folio *folio, enum vmemmap_shadow_state from,
 			   enum vmemmap_shadow_state to)
 {
 	unsigned long addr, steps = 0;
 	pte_t *ptep;
 	int ret = 0;
 
-	for_each_tail_entry(ptep, addr, folio, lo, hi) {
+	for_each_tail_entry(ptep, addr, folio, 0, shadow_nr_tails(folio)) {
 		ret = shadow_step(ptep, addr, from, to, 0);
 		if (ret)
 			break;
@@ -1334,15 +1607,15 @@ static int shadow_step_all(struct folio *folio, unsigned int lo,
 	return ret;
 }
 
-/* The same for those of the entries that are in state from. */
-static void shadow_step_those(struct folio *folio, unsigned int lo,
-			      unsigned int hi, enum vmemmap_shadow_state from,
+/* The same for those of all a folio's entries that are in state from. */
+static void shadow_step_those(struct folio *folio,
+			      enum vmemmap_shadow_state from,
 			      enum vmemmap_shadow_state to)
 {
 	unsigned long addr, steps = 0;
 	pte_t *ptep;
 
-	for_each_tail_entry(ptep, addr, folio, lo, hi)
+	for_each_tail_entry(ptep, addr, folio, 0, shadow_nr_tails(folio))
 		steps += !shadow_step(ptep, addr, from, to, 0);
 	shadow_count(SHADOW_STEPS, steps);
 }
@@ -1354,8 +1627,8 @@ static void shadow_step_those(struct folio *folio, unsigned int lo,
 static int shadow_alloc_for(const struct folio *folio, struct list_head *pages)
 {
 	const unsigned int nr_tails = shadow_nr_tails(folio);
+	unsigned int need = 0, got = 0, n = 0;
 	struct page *some[32];
-	unsigned int n, got, need = 0;
 	unsigned long addr;
 	LIST_HEAD(new);
 	pte_t *ptep;
@@ -1363,40 +1636,61 @@ static int shadow_alloc_for(const struct folio *folio, struct list_head *pages)
 	for_each_tail_entry(ptep, addr, folio, 0, nr_tails)
 		need += shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep)));
 
-	while (need) {
-		memset(some, 0, sizeof(some));
-		got = vmemmap_shadow_alloc_pages(folio_nid(folio),
-						 min(need, ARRAY_SIZE(some)),
-						 some);
-		if (!got) {
-			shadow_free_pages(&new);
-			return -ENOMEM;
+	for_each_tail_entry(ptep, addr, folio, 0, nr_tails) {
+		if (!shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep))))
+			continue;
+		if (n == got) {
+			memset(some, 0, sizeof(some));
+			got = vmemmap_shadow_alloc_pages(folio_nid(folio),
+							 min(need, ARRAY_SIZE(some)),
+							 some);
+			if (!got) {
+				shadow_free_pages(&new);
+				return -ENOMEM;
+			}
+			memmap_pages_add(got);
+			shadow_count(SHADOW_BYTES_SAVED, -(long)(got * PAGE_SIZE));
+			need -= got;
+			n = 0;
+			cond_resched();
 		}
-		memmap_pages_add(got);
-		shadow_count(SHADOW_BYTES_SAVED, -(long)(got * PAGE_SIZE));
-		for (n = 0; n < got; n++)
-			list_add(&some[n]->lru, &new);
-		need -= got;
-		cond_resched();
+		shadow_hold_page(some[n++], addr, &new);
 	}
-	list_splice(&new, pages);
+	list_splice_tail(&new, pages);
 
 	return 0;
 }
 
-/* Are all of a folio's entries lo to hi - 1 in this state? */
-static bool shadow_all_in(const struct folio *folio, unsigned int lo,
-			  unsigned int hi, enum vmemmap_shadow_state state)
+/* Are all of a folio's entries in one of these states, and none barred? */
+static bool shadow_all_in(const struct folio *folio, unsigned int states)
 {
 	unsigned long addr;
 	pte_t *ptep;
 
-	for_each_tail_entry(ptep, addr, folio, lo, hi) {
-		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) != state)
+	for_each_tail_entry(ptep, addr, folio, 0, shadow_nr_tails(folio)) {
+		const pte_t pte = __ptep_get(ptep);
+
+		if (!(states & BIT(vmemmap_shadow_pte_state(pte))) ||
+		    shadow_is_barred(pte))
 			return false;
 	}
 
 	return true;
+}
+
+/* Take off the bars. A handler that relied on them is waited for later: [L]. */
+static void shadow_unbar(const struct folio *folio)
+{
+	unsigned long addr;
+	pte_t *ptep;
+
+	for_each_tail_entry(ptep, addr, folio, 0, shadow_nr_tails(folio)) {
+		const pte_t pte = __ptep_get(ptep);
+
+		if (shadow_is_barred(pte))
+			vmemmap_shadow_cmpxchg(ptep, pte,
+					       clear_pte_bit(pte, __pgprot(SHADOW_BARRED)));
+	}
 }
 
 static int shadow_equalize_range(struct folio *folio,
@@ -1428,32 +1722,24 @@ static int shadow_join_range(struct folio *folio, unsigned int lo,
 	for_each_tail_entry(ptep, addr, folio, lo, hi) {
 		struct page *own = pte_page(__ptep_get(ptep));
 
-		/*
-		 * At the last moment: a stray store through an entry that is
-		 * joined already changes the head's page.
-		 */
-		if (memcmp(page_to_virt(own), folio, PAGE_SIZE)) {
-			ret = -EAGAIN;
-			break;
-		}
 		ret = shadow_step(ptep, addr, VMEMMAP_SHADOW_SEALED,
 				  VMEMMAP_SHADOW_JOINED, pfn);
 		if (ret)
 			break;
 		steps++;
-		list_add(&own->lru, pages);
+		shadow_hold_page(own, addr, pages);
 	}
 	shadow_count(SHADOW_STEPS, steps);
 
 	return ret;
 }
 
-/* Part those of entries lo to hi - 1 that are JOINED, with pages in hand. */
-static void shadow_part_range(struct folio *folio, const struct shadow_was *was,
+/* Fill the pages in hand for those of entries lo to hi - 1 that are JOINED. */
+static void shadow_fill_range(struct folio *folio, const struct shadow_was *was,
 			      unsigned int lo, unsigned int hi,
-			      struct list_head *pages)
+			      struct list_head *pages, struct list_head *filled)
 {
-	unsigned long addr, steps = 0;
+	unsigned long addr;
 	pte_t *ptep;
 
 	for_each_tail_entry(ptep, addr, folio, lo, hi) {
@@ -1463,16 +1749,38 @@ static void shadow_part_range(struct folio *folio, const struct shadow_was *was,
 		    VMEMMAP_SHADOW_JOINED)
 			continue;
 
-		page = shadow_take_page(pages);
+		page = shadow_take_page(pages, addr);
 		if (SHADOW_WARN_ON(!page))
 			break;
 
 		shadow_fill(folio, was, page);
+		list_add_tail(&page->lru, filled);
+	}
+}
+
+/* Part those of entries lo to hi - 1 for which a page is filled. */
+static void shadow_part_range(struct folio *folio, unsigned int lo,
+			      unsigned int hi, struct list_head *filled,
+			      struct list_head *pages)
+{
+	unsigned long addr, steps = 0;
+	pte_t *ptep;
+
+	for_each_tail_entry(ptep, addr, folio, lo, hi) {
+		struct page *page = list_first_entry_or_null(filled, struct page, lru);
+
+		if (!page)
+			break;
+		if (page_private(page) != addr)
+			continue;
 		if (shadow_step(ptep, addr, VMEMMAP_SHADOW_JOINED,
-				VMEMMAP_SHADOW_SEALED, page_to_pfn(page)))
-			list_add(&page->lru, pages);
-		else
+				VMEMMAP_SHADOW_SEALED, page_to_pfn(page))) {
+			list_move(&page->lru, pages);
+		} else {
+			list_del(&page->lru);
+			set_page_private(page, 0);
 			steps++;
+		}
 	}
 	shadow_count(SHADOW_STEPS, steps);
 }
@@ -1506,115 +1814,150 @@ static void shadow_batch_note(struct shadow_batch *b)
 }
 
 /**
- * shadow_optimize_window() - take a window along the chain, OWNED to SHARED
+ * shadow_optimize_windows() - take folios along the chain, OWNED to SHARED
  * @b:		the batch
- * @lo:		first tail entry of the window, in each folio
- * @hi:		tail entry behind the window's last, in each folio
  *
  * A folio with an entry that does not step takes no further step here and
  * is marked failed; its entries may then be in any state.
  */
-static void shadow_optimize_window(struct shadow_batch *b, unsigned int lo,
-				   unsigned int hi)
+static void shadow_optimize_windows(struct shadow_batch *b)
 {
-	const u64 opened = shadow_window_open();
-	unsigned int i;
+	const u64 sealed = ktime_get_mono_fast_ns();
+	unsigned int i, lo, hi;
 
 	for_each_clear_bit(i, b->failed, b->nr) {
-		if (shadow_step_all(b->folio[i], lo, hi, VMEMMAP_SHADOW_OWNED,
+		if (shadow_step_all(b->folio[i], VMEMMAP_SHADOW_OWNED,
 				    VMEMMAP_SHADOW_SEALED))
 			__set_bit(i, b->failed);
 	}
 	/* From here on no store reaches the pages but through their aliases. */
-	shadow_tlbi_round(b, lo, hi);
-	vmemmap_shadow_hold(b->folio[0], lo, hi);
+	shadow_tlbi_round_all(b);
+	vmemmap_shadow_hold(b->folio[0], 0, b->nr_tails);
+	shadow_wait_handlers();
 
-	for_each_clear_bit(i, b->failed, b->nr) {
-		if (shadow_equalize_range(b->folio[i], &b->was[i], lo, hi) ||
-		    shadow_join_range(b->folio[i], lo, hi, &b->pages))
-			__set_bit(i, b->failed);
+	for (lo = 0; lo < b->nr_tails; lo = hi) {
+		u64 opened;
+
+		hi = shadow_window_end(b, lo);
+		for_each_clear_bit(i, b->failed, b->nr) {
+			if (shadow_equalize_range(b->folio[i], &b->was[i], lo, hi))
+				__set_bit(i, b->failed);
+		}
+		/* Several windows make one folio: no use to go on with it. */
+		if (bitmap_full(b->failed, b->nr))
+			break;
+
+		opened = shadow_window_open();
+		for_each_clear_bit(i, b->failed, b->nr) {
+			if (shadow_join_range(b->folio[i], lo, hi, &b->pages))
+				__set_bit(i, b->failed);
+		}
+		/* From here on nothing reaches the pages that were parted. */
+		shadow_window_close(b, lo, hi, opened);
+		cond_resched();
 	}
-	/* From here on nothing reaches the pages that were parted. */
-	shadow_tlbi_round(b, lo, hi);
-	vmemmap_shadow_hold(b->folio[0], lo, hi);
 
+	/* Not before the last join: whoever may write to the head's page now may. */
 	for_each_clear_bit(i, b->failed, b->nr) {
-		if (shadow_step_all(b->folio[i], lo, hi, VMEMMAP_SHADOW_JOINED,
+		if (shadow_step_all(b->folio[i], VMEMMAP_SHADOW_JOINED,
 				    VMEMMAP_SHADOW_SHARED))
 			__set_bit(i, b->failed);
 	}
 	/* From here on no CPU faults on what it still believes read-only. */
-	shadow_tlbi_round(b, lo, hi);
-	shadow_window_close(b, lo, hi, opened);
+	shadow_tlbi_round_all(b);
+	shadow_note_longest(SHADOW_READ_ONLY_NS_LONGEST, sealed);
 }
 
 /**
- * shadow_restore_window() - take a window back, from wherever it is, to OWNED
- * @b:		the batch, with a page in hand for each entry of the window
- *		that maps the head's page
- * @lo:		first tail entry of the window, in each folio
- * @hi:		tail entry behind the window's last, in each folio
+ * shadow_restore_windows() - take folios back, from wherever they are, to OWNED
+ * @b:		the batch, with a page in hand for each entry that maps the
+ *		head's page
  *
  * Serves both restore, where all entries start SHARED, and roll-back, where
- * they may be in any of the four states. An entry that a stray writer took
- * back is tried again, with all the TLBI rounds, a bounded number of times.
+ * they may be in any of the four states. A folio with an entry that a stray
+ * writer took back, or barred, is tried again, with all the TLBI rounds, a
+ * bounded number of times.
  *
- * Return: 0 if every entry is OWNED, -EAGAIN if not.
+ * Return: 0 if every entry is OWNED, -EBUSY if not.
  */
-static int shadow_restore_window(struct shadow_batch *b, unsigned int lo,
-				 unsigned int hi)
+static int shadow_restore_windows(struct shadow_batch *b)
 {
-	unsigned int i, tries;
+	unsigned int i, lo, hi, tries;
 
 	for (tries = 0; tries < SHADOW_MAX_TRIES; tries++) {
-		const u64 opened = shadow_window_open();
+		const u64 sealed = ktime_get_mono_fast_ns();
 		bool done = true;
 
 		/* What a stray writer took back, no round has followed yet. */
 		if (tries)
-			shadow_tlbi_round(b, lo, hi);
+			shadow_tlbi_round_all(b);
 
-		for (i = 0; i < b->nr; i++)
-			shadow_step_those(b->folio[i], lo, hi,
-					  VMEMMAP_SHADOW_SHARED,
+		for (i = 0; i < b->nr; i++) {
+			shadow_unbar(b->folio[i]);
+			shadow_step_those(b->folio[i], VMEMMAP_SHADOW_SHARED,
 					  VMEMMAP_SHADOW_JOINED);
+		}
 		/* From here on no store reaches the head's page this way. */
-		shadow_tlbi_round(b, lo, hi);
-		vmemmap_shadow_hold(b->folio[0], lo, hi);
+		shadow_tlbi_round_all(b);
+		vmemmap_shadow_hold(b->folio[0], 0, b->nr_tails);
+		shadow_wait_handlers();
+
+		/* A store that was let through before may come only now. */
+		for (i = 0; i < b->nr; i++)
+			done &= shadow_all_in(b->folio[i],
+					      BIT(VMEMMAP_SHADOW_OWNED) |
+					      BIT(VMEMMAP_SHADOW_SEALED) |
+					      BIT(VMEMMAP_SHADOW_JOINED));
+		if (!done)
+			continue;
 
 		/* With all that came before: what is parted has to be equal. */
 		shadow_batch_note(b);
-		for (i = 0; i < b->nr; i++)
-			shadow_part_range(b->folio[i], &b->was[i], lo, hi,
-					  &b->pages);
-		/* From here on nothing reads the head's page this way. */
-		shadow_tlbi_round(b, lo, hi);
-		vmemmap_shadow_hold(b->folio[0], lo, hi);
+		for (lo = 0; lo < b->nr_tails; lo = hi) {
+			LIST_HEAD(filled);
+			u64 opened;
 
-		for (i = 0; i < b->nr; i++) {
-			shadow_replain_range(b->folio[i], &b->was[i], lo, hi);
-			shadow_step_those(b->folio[i], lo, hi,
-					  VMEMMAP_SHADOW_SEALED,
-					  VMEMMAP_SHADOW_OWNED);
+			hi = shadow_window_end(b, lo);
+			for (i = 0; i < b->nr; i++)
+				shadow_fill_range(b->folio[i], &b->was[i], lo, hi,
+						  &b->pages, &filled);
+
+			opened = shadow_window_open();
+			for (i = 0; i < b->nr; i++)
+				shadow_part_range(b->folio[i], lo, hi, &filled,
+						  &b->pages);
+			/* From here on nothing reads the head's page this way. */
+			shadow_window_close(b, lo, hi, opened);
+
+			list_splice(&filled, &b->pages);
+			for (i = 0; i < b->nr; i++)
+				shadow_replain_range(b->folio[i], &b->was[i], lo, hi);
+			cond_resched();
 		}
-		/* From here on no CPU faults on a page it may write to. */
-		shadow_tlbi_round(b, lo, hi);
-		shadow_window_close(b, lo, hi, opened);
 
 		for (i = 0; i < b->nr; i++)
-			done &= shadow_all_in(b->folio[i], lo, hi,
-					      VMEMMAP_SHADOW_OWNED);
+			shadow_step_those(b->folio[i], VMEMMAP_SHADOW_SEALED,
+					  VMEMMAP_SHADOW_OWNED);
+		/* From here on no CPU faults on a page it may write to. */
+		shadow_tlbi_round_all(b);
+		shadow_note_longest(SHADOW_READ_ONLY_NS_LONGEST, sealed);
+
+		for (i = 0; i < b->nr; i++)
+			done &= shadow_all_in(b->folio[i], BIT(VMEMMAP_SHADOW_OWNED));
 		if (done)
 			return 0;
 	}
 
 	/* Given up. What could not be parted stays joined, but not read-only. */
-	for (i = 0; i < b->nr; i++)
-		shadow_step_those(b->folio[i], lo, hi, VMEMMAP_SHADOW_JOINED,
+	for (i = 0; i < b->nr; i++) {
+		shadow_step_those(b->folio[i], VMEMMAP_SHADOW_JOINED,
 				  VMEMMAP_SHADOW_SHARED);
-	shadow_tlbi_round(b, lo, hi);
+		shadow_step_those(b->folio[i], VMEMMAP_SHADOW_SEALED,
+				  VMEMMAP_SHADOW_OWNED);
+	}
+	shadow_tlbi_round_all(b);
 
-	return -EAGAIN;
+	return -EBUSY;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -1626,6 +1969,7 @@ static void shadow_batch_init(struct shadow_batch *b, struct shadow_was *was,
 	b->was = was;
 	b->max = max;
 	b->nr = 0;
+	b->nr_tails = 0;
 	bitmap_zero(b->failed, SHADOW_BATCH);
 	INIT_LIST_HEAD(&b->pages);
 }
@@ -1658,49 +2002,28 @@ static bool shadow_batch_takes(const struct shadow_batch *b,
 	if (!b->nr)
 		return true;
 
-	return b->nr < b->max && b->nid == folio_nid(folio) &&
-	       b->nr_tails == shadow_nr_tails(folio) &&
-	       (b->nr + 1) * b->nr_tails <= SHADOW_WINDOW;
+	return b->nr < b->max && b->nr_tails == shadow_nr_tails(folio) &&
+	       (b->nr + 1) * (b->nr_tails + 1) <= SHADOW_WINDOW;
 }
 
 static void shadow_batch_add(struct shadow_batch *b, struct folio *folio)
 {
-	if (!b->nr) {
-		b->nid = folio_nid(folio);
-		b->nr_tails = shadow_nr_tails(folio);
-	}
+	b->nr_tails = shadow_nr_tails(folio);
 	b->folio[b->nr++] = folio;
 }
 
-static int shadow_cmp_folio(void *unused, const struct list_head *a,
-			    const struct list_head *b)
+static int shadow_cmp_folio(const void *a, const void *b)
 {
-	return a < b ? -1 : a > b;
+	const struct folio *x = *(struct folio *const *)a;
+	const struct folio *y = *(struct folio *const *)b;
+
+	return x < y ? -1 : x > y;
 }
 
-/*
- * Bring neighbours together, for shadow_tlbi_round(). The links are compared
- * by their own addresses: they lie in the struct pages.
- */
-static void shadow_sort_folios(struct list_head *folios)
+/* Bring neighbours together, for shadow_tlbi_round(). The caller's list stays. */
+static void shadow_batch_sort(struct shadow_batch *b)
 {
-	list_sort(NULL, folios, shadow_cmp_folio);
-}
-
-/* Entries of each folio that make one window. */
-static unsigned int shadow_window_step(const struct shadow_batch *b)
-{
-	return min(b->nr_tails, SHADOW_WINDOW);
-}
-
-/*
- * The folio no longer counts as optimized: readers need not look for fake
- * heads on its account, since it has got none.
- */
-static void shadow_unmark(struct folio *folio)
-{
-	folio_clear_hugetlb_vmemmap_optimized(folio);
-	static_branch_dec(&hugetlb_optimize_vmemmap_key);
+	sort(b->folio, b->nr, sizeof(b->folio[0]), shadow_cmp_folio, NULL);
 }
 
 /*
@@ -1709,22 +2032,14 @@ static void shadow_unmark(struct folio *folio)
  */
 static int shadow_restore_batch(struct shadow_batch *b)
 {
-	const unsigned int step = shadow_window_step(b);
-	unsigned int i, lo;
+	unsigned int i;
+	int ret;
 
-	for (lo = 0; lo < b->nr_tails; lo += step) {
-		int ret = shadow_restore_window(b, lo,
-						min(lo + step, b->nr_tails));
+	ret = shadow_restore_windows(b);
+	for (i = 0; i < b->nr && !ret; i++)
+		folio_clear_hugetlb_vmemmap_optimized(b->folio[i]);
 
-		if (ret)
-			return ret;
-		cond_resched();
-	}
-
-	for (i = 0; i < b->nr; i++)
-		shadow_unmark(b->folio[i]);
-
-	return 0;
+	return ret;
 }
 
 /* What is in hand, and not needed, nothing maps: see the TLBI rounds. */
@@ -1747,7 +2062,7 @@ static noinline_for_stack void shadow_roll_back(struct folio *folio,
 	shadow_batch_add(&one, folio);
 	list_splice_init(pages, &one.pages);
 	/* What a stray writer took back, no round has followed yet. */
-	shadow_tlbi_round(&one, 0, one.nr_tails);
+	shadow_tlbi_round_all(&one);
 	/*
 	 * Copies of what the head's page held when optimize began. It may hold
 	 * more since, by a store through an entry that was joined.
@@ -1768,9 +2083,9 @@ static noinline_for_stack void shadow_roll_back(struct folio *folio,
  */
 static unsigned int shadow_optimize_batch(struct shadow_batch *b)
 {
-	const unsigned int step = shadow_window_step(b);
-	unsigned int i, lo, nr;
+	unsigned int i, nr;
 
+	shadow_batch_sort(b);
 	shadow_batch_note(b);
 	for (i = 0; i < b->nr; i++) {
 		if (!shadow_head_is_plain(b->folio[i])) {
@@ -1779,20 +2094,7 @@ static unsigned int shadow_optimize_batch(struct shadow_batch *b)
 		}
 	}
 
-	for (lo = 0; lo < b->nr_tails; lo += step) {
-		shadow_optimize_window(b, lo, min(lo + step, b->nr_tails));
-		/* Several windows make one folio: no use to go on with it. */
-		if (b->nr == 1 && test_bit(0, b->failed))
-			break;
-		cond_resched();
-	}
-
-	/*
-	 * A roll-back seals entries once more, to pages that they may have
-	 * mapped a moment ago: [L].
-	 */
-	if (!bitmap_empty(b->failed, b->nr))
-		shadow_wait_readers();
+	shadow_optimize_windows(b);
 	for_each_set_bit(i, b->failed, b->nr)
 		shadow_roll_back(b->folio[i], &b->was[i], &b->pages);
 	nr = b->nr - bitmap_weight(b->failed, b->nr);
@@ -1805,6 +2107,13 @@ static unsigned int shadow_optimize_batch(struct shadow_batch *b)
 /* ------------------------------------------------------------------------ */
 /* The two operations							    */
 
+/* Would it make sense to optimize this folio? */
+static bool shadow_is_candidate(struct folio *folio)
+{
+	return shadow_pagegran && shadow_nr_tails(folio) &&
+	       !folio_test_hugetlb_vmemmap_optimized(folio);
+}
+
 /* Mark a folio as optimized, if it can be: true if it was marked now. */
 static bool shadow_mark(struct folio *folio)
 {
@@ -1812,8 +2121,7 @@ static bool shadow_mark(struct folio *folio)
 	unsigned int n;
 	pte_t *ptep;
 
-	if (!shadow_pagegran || !nr_tails ||
-	    folio_test_hugetlb_vmemmap_optimized(folio))
+	if (!shadow_is_candidate(folio))
 		return false;
 	if (READ_ONCE(vmemmap_shadow_broken)) {
 		shadow_count(SHADOW_REFUSED_BROKEN, 1);
@@ -1821,6 +2129,18 @@ static bool shadow_mark(struct folio *folio)
 	}
 	if (SHADOW_WARN_ON(!folio_test_hugetlb(folio) || folio_ref_count(folio)))
 		return false;
+
+	/*
+	 * The vmemmap of hot-added memory may lie in that memory itself, at
+	 * its start, and is mapped with blocks then. Its pages must stay where
+	 * they are, and if the first one of a folio is such a page, all are, by
+	 * the alignment of both.
+	 */
+	ptep = vmemmap_shadow_ptep((unsigned long)folio);
+	if (!ptep || PageVmemmapSelfHosted(pte_page(__ptep_get(ptep)))) {
+		shadow_count(SHADOW_REFUSED_SELF_HOSTED, 1);
+		return false;
+	}
 
 	/* Mapped with pages, each its own? Then no later step meets a hole. */
 	for (n = 0; n <= nr_tails; n++) {
@@ -1832,22 +2152,10 @@ static bool shadow_mark(struct folio *folio)
 	}
 
 	/*
-	 * The vmemmap of hot-added memory may lie in that memory itself, at
-	 * its start. Its pages must stay where they are, and if the first one
-	 * of a folio is such a page, all are, by the alignment of both.
+	 * [E]: the key is up since HVO was enabled, so that every reader looks
+	 * out for fake heads. The flag, which lies in the head's page, before
+	 * the head's page is copied.
 	 */
-	ptep = vmemmap_shadow_ptep((unsigned long)folio);
-	if (PageVmemmapSelfHosted(pte_page(__ptep_get(ptep)))) {
-		shadow_count(SHADOW_REFUSED_SELF_HOSTED, 1);
-		return false;
-	}
-
-	/*
-	 * [E]: the key before the first fake head, so that every reader looks
-	 * out for one; the flag, which lies in the head's page, before the head's
-	 * page is copied.
-	 */
-	static_branch_inc(&hugetlb_optimize_vmemmap_key);
 	folio_set_hugetlb_vmemmap_optimized(folio);
 
 	return true;
@@ -1878,22 +2186,21 @@ void vmemmap_shadow_optimize_folio(struct folio *folio)
 void vmemmap_shadow_optimize_folios(struct list_head *folios)
 {
 	const u64 began = ktime_get_mono_fast_ns();
-	struct folio *folio, *next, *first;
+	struct folio *folio, *first = NULL;
 	unsigned int nr, max, nr_folios = 0;
 	struct shadow_was one, *was;
 	unsigned long nr_entries = 0;
 	struct shadow_batch b;
-	LIST_HEAD(others);
 
 	might_sleep();
-	shadow_sort_folios(folios);
-	list_for_each_entry_safe(folio, next, folios, lru) {
-		if (!shadow_mark(folio))
-			list_move_tail(&folio->lru, &others);
-		cond_resched();
+	list_for_each_entry(folio, folios, lru) {
+		if (shadow_is_candidate(folio)) {
+			first = folio;
+			break;
+		}
 	}
-	if (list_empty(folios))
-		goto out;
+	if (!first)
+		return;
 
 	/*
 	 * [F]: the folios are frozen. Who looks at a tail from now on sees a
@@ -1905,27 +2212,29 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 	 */
 	shadow_wait_readers();
 
-	first = list_first_entry(folios, struct folio, lru);
 	was = shadow_was_alloc(&one, &max);
 	shadow_batch_init(&b, was, max);
-	list_for_each_entry(folio, folios, lru) {
-		if (!shadow_batch_takes(&b, folio)) {
+	list_for_each_entry_from(first, folios, lru) {
+		cond_resched();
+		if (!shadow_mark(first))
+			continue;
+		if (!shadow_batch_takes(&b, first)) {
 			nr = shadow_optimize_batch(&b);
 			nr_folios += nr;
 			nr_entries += nr * b.nr_tails;
 			shadow_batch_init(&b, was, max);
 		}
-		shadow_batch_add(&b, folio);
+		shadow_batch_add(&b, first);
 	}
-	nr = shadow_optimize_batch(&b);
-	nr_folios += nr;
-	nr_entries += nr * b.nr_tails;
+	if (b.nr) {
+		nr = shadow_optimize_batch(&b);
+		nr_folios += nr;
+		nr_entries += nr * b.nr_tails;
+	}
 	shadow_was_free(was, &one);
-	trace_vmemmap_shadow_optimize(folio_pfn(first), folio_order(first),
+	trace_vmemmap_shadow_optimize(folio_pfn(folio), folio_order(folio),
 				      nr_folios, nr_entries,
 				      ktime_get_mono_fast_ns() - began);
-out:
-	list_splice(&others, folios);
 }
 
 int vmemmap_shadow_restore_folio(struct folio *folio)
@@ -1948,9 +2257,6 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 	if (ret)
 		return ret;
 
-	/* See vmemmap_shadow_restore_folios(). */
-	shadow_wait_readers();
-
 	ret = shadow_restore_batch(&b);
 	if (!ret)
 		shadow_count(SHADOW_FOLIOS_RESTORED, 1);
@@ -1966,7 +2272,7 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 				   struct list_head *restored)
 {
 	const u64 began = ktime_get_mono_fast_ns();
-	struct folio *folio, *next, *first = NULL;
+	struct folio *folio, *first = NULL;
 	struct shadow_was one, *was;
 	unsigned long nr_entries = 0;
 	struct shadow_batch b;
@@ -1975,17 +2281,20 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 	int ret = 0;
 
 	might_sleep();
-	list_for_each_entry_safe(folio, next, folios, lru) {
-		if (!folio_test_hugetlb_vmemmap_optimized(folio))
-			list_move_tail(&folio->lru, restored);
+	list_for_each_entry(folio, folios, lru) {
+		if (folio_test_hugetlb_vmemmap_optimized(folio)) {
+			first = folio;
+			break;
+		}
 	}
-	if (list_empty(folios))
+	if (!first) {
+		list_splice_tail_init(folios, restored);
 		return 0;
+	}
 
-	shadow_sort_folios(folios);
 	was = shadow_was_alloc(&one, &max);
 	while (!ret && !list_empty(folios)) {
-		unsigned int i;
+		unsigned int nr_listed = 0;
 
 		/*
 		 * Gather a batch, with pages for it. Memory that runs out cuts
@@ -1994,43 +2303,35 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 		 */
 		shadow_batch_init(&b, was, max);
 		list_for_each_entry(folio, folios, lru) {
-			if (!shadow_batch_takes(&b, folio))
-				break;
-			ret = shadow_alloc_for(folio, &b.pages);
+			if (folio_test_hugetlb_vmemmap_optimized(folio)) {
+				if (!shadow_batch_takes(&b, folio))
+					break;
+				ret = shadow_alloc_for(folio, &b.pages);
+				if (ret)
+					break;
+				shadow_batch_add(&b, folio);
+			}
+			nr_listed++;
+			cond_resched();
+		}
+		if (b.nr) {
+			shadow_batch_sort(&b);
+			ret = shadow_restore_batch(&b);
+			shadow_release(&b);
 			if (ret)
 				break;
-			shadow_batch_add(&b, folio);
+			nr += b.nr;
+			nr_entries += b.nr * b.nr_tails;
+			shadow_count(SHADOW_FOLIOS_RESTORED, b.nr);
 		}
-		if (!b.nr)
-			break;
 
-		/*
-		 * [L]: not for those who want a reference. They look for a fake
-		 * head behind the count, and have no exchange under way. But a
-		 * fault handler may have seen one of these entries SEALED or
-		 * JOINED when it was optimized, and may have been held up since.
-		 */
-		if (!first)
-			shadow_wait_readers();
-		first = first ?: b.folio[0];
-
-		ret = shadow_restore_batch(&b);
-		shadow_release(&b);
-		if (ret)
-			break;
-
-		for (i = 0; i < b.nr; i++)
-			list_move_tail(&b.folio[i]->lru, restored);
-		nr += b.nr;
-		nr_entries += b.nr * b.nr_tails;
-		shadow_count(SHADOW_FOLIOS_RESTORED, b.nr);
-		cond_resched();
+		/* In the order in which they came, the others among them. */
+		while (nr_listed--)
+			list_move_tail(folios->next, restored);
 	}
 	shadow_was_free(was, &one);
-	if (first)
-		trace_vmemmap_shadow_restore(folio_pfn(first),
-					     folio_order(first), nr, nr_entries,
-					     ktime_get_mono_fast_ns() - began);
+	trace_vmemmap_shadow_restore(folio_pfn(first), folio_order(first), nr,
+				     nr_entries, ktime_get_mono_fast_ns() - began);
 
 	return ret ?: nr;
 }
@@ -2070,21 +2371,17 @@ static_assert(ARRAY_SIZE(shadow_state_name) == VMEMMAP_SHADOW_NR_STATES);
 /* What maps this vmemmap address, NULL if nothing does, and where that ends. */
 static const char *shadow_state_at(unsigned long addr, unsigned long *end)
 {
-	pmd_t *pmdp = shadow_pmdp(addr);
+	pmd_t pmd = shadow_pmd(addr);
 	pte_t pte;
-	pmd_t pmd;
 
 	*end = ALIGN(addr + 1, PMD_SIZE);
-	if (!pmdp)
-		return NULL;
-	pmd = READ_ONCE(*pmdp);
 	if (pmd_none(pmd))
 		return NULL;
 	if (pmd_leaf(pmd))
 		return "block";
 
 	*end = addr + PAGE_SIZE;
-	pte = __ptep_get(pte_offset_kernel(pmdp, addr));
+	pte = __ptep_get(pte_offset_kernel(&pmd, addr));
 
 	return pte_none(pte) ? NULL :
 	       shadow_state_name[vmemmap_shadow_pte_state(pte)];

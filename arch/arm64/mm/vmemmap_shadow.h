@@ -46,6 +46,7 @@ void vmemmap_shadow_ref_hold(struct page *page);
 void vmemmap_shadow_violation(const char *what);
 
 extern bool vmemmap_shadow_broken;
+extern bool vmemmap_shadow_booting;
 int vmemmap_shadow_stats_show(struct seq_file *seq, void *unused);
 extern const struct seq_operations vmemmap_shadow_state_sops;
 #endif
