@@ -111,7 +111,6 @@
  *   run no-plain-check           fails:store_lost               -DNO_PLAIN_CHECK -DSTRAYS=1 -DTRIES=1
  *   run no-sealed-check          fails:store_lost               -DNO_SEALED_CHECK -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
  *   run blind-equalize           fails:store_lost               -DBLIND_EQUALIZE -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
- *   run no-compare               pass:recovered,roll_back       -DNO_COMPARE -DSTRAYS=1 -DTRIES=1
  *   run blind-replain            fails:store_lost               -DBLIND_REPLAIN -DSTRAYS=1 -DTRIES=1
  *   run no-replain               fails:not_plain_after_restore  -DNO_REPLAIN
  *   run replain-once             fails:not_plain_after_restore  -DREPLAIN_ONCE -DSTRAYS=1 -DWORDS
@@ -131,25 +130,24 @@
  *   run open-early-restore       pass:recovered,roll_back       -DOPEN_EARLY=2 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
  *
  * Handlers in flight:
- *   run no-wait-optimize         pass:recovered,roll_back       -DNO_WAIT=1 -DSTRAYS=1 -DTRIES=1 -DCYCLES=2
- *   run no-wait-restore          fails:rule_contents            -DNO_WAIT=2 -DSTRAYS=1 -DTRIES=1
- *   run no-wait-roll-back        fails:rule_contents            -DNO_WAIT=3 -DSTRAYS=1 -DTRIES=1
+ *   run no-wait-restore          fails:rule_contents            -DNO_WAIT=1 -DSTRAYS=1 -DTRIES=1
+ *   run no-wait-roll-back        fails:rule_contents            -DNO_WAIT=2 -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
  *   run wait-early               fails:rule_contents            -DWAIT_EARLY -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
  *   run wait-before-round        pass:recovered,waited,roll_back -DWAIT_BEFORE_ROUND -DSTRAYS=1
  *   run no-check                 fails:rule_contents            -DNO_CHECK -DSTRAYS=1 -DTRIES=1
  *   run no-check-of-bars         pass:recovered,barred,roll_back -DNO_CHECK_OF_BARS -DSTRAYS=1
+ *   run no-extra-round           pass:recovered,barred,roll_back -DNO_EXTRA_ROUND -DSTRAYS=1
  *   run handler-no-count         fails:rule_contents            -DNO_HANDLER_COUNT -DSTRAYS=1 -DTRIES=1
  *   run handler-counts-late      fails:rule_writable            -DHANDLER_COUNTS_LATE -DSTRAYS=1 -DTRIES=1
  *   run handler-no-rcu           fails:rule_contents            -DNO_HANDLER_RCU -DSTRAYS=1 -DTRIES=1
  *   run handler-no-rcu-harm      fails:store_lost               -DNO_HANDLER_RCU -DSTRAYS=2 -DTRIES=1 -DNO_RULES -DOBSERVERS=1 -DFLAG_A_ONLY
- *   run handler-keeps-value      fails:rule_contents            -DNO_HANDLER_RCU -DHANDLER_KEEPS_VALUE -DSTRAYS=1 -DTRIES=1
  *
  * Recovery:
  *   run no-recovery              fails:unrecovered_store        -DSTRAYS=1 -DNO_RECOVERY
  *   run handler-opens-own-only   fails:rule_contents            -DHANDLER_OPENS_OWN_ONLY -DSTRAYS=1 -DTRIES=1
  *   run no-bar-tlbi              fails:rule_writable            -DNO_BAR_TLBI -DSTRAYS=1 -DTRIES=1
  *   run bar-own-tlbi             fails:rule_contents            -DBAR_OWN_TLBI -DSTRAYS=1 -DTRIES=1
- *   run clear-late               fails:rule_contents            -DCLEAR_LATE -DSTRAYS=1 -DTRIES=1
+ *   run unbar-late               fails:rule_contents            -DUNBAR_LATE -DSTRAYS=1 -DTRIES=1
  *   run no-recovery-tlbi         fails:rule_writable            -DSTRAYS=1 -DTRIES=1 -DNO_RECOVERY_TLBI
  *   run no-recovery-tlbi-harm    fails:store_lost               -DSTRAYS=1 -DTRIES=1 -DNO_RECOVERY_TLBI -DNO_RULES -DOBSERVERS=1
  *   run no-stale-tlbi            cycle:found                    -DSTRAYS=1 -DTRIES=1 -DNO_STALE_TLBI
@@ -464,7 +462,8 @@ inline step(e, from, to, page, ok)
 {
 	atomic {
 		/* C: shadow_step: vmemmap_shadow_step */
-		/* C: vmemmap_shadow_step: vmemmap_shadow_cmpxchg */
+		/* C: vmemmap_shadow_step: shadow_step_from */
+		/* C: shadow_step_from: vmemmap_shadow_cmpxchg */
 		/* C: vmemmap_shadow_cmpxchg: cmpxchg_release */
 		if
 		:: tag[e] == from && (!bar[e] || SHADOW_TAG_IS_WRITABLE(to)) ->
@@ -544,7 +543,8 @@ byte stored_a[NT], stored_b[NT];
 #define HANDLER_UNLOCK(who)	handlers--
 #elif defined(NO_HANDLER_COUNT) || defined(HANDLER_COUNTS_LATE)
 #define HANDLER_LOCK(who)	RCU_LOCK(who)
-#define HANDLER_UNLOCK(who)	atomic { if :: counted -> handlers--; counted = 0 :: else fi; RCU_UNLOCK(who) }
+#define HANDLER_UNLOCK(who)						\
+	atomic { if :: counted -> handlers--; counted = 0 :: else fi; RCU_UNLOCK(who) }
 #else
 /* C: __vmemmap_shadow_fault: rcu_read_lock */
 /* C: __vmemmap_shadow_fault: atomic_inc */
@@ -585,9 +585,7 @@ inline fault(c, e, who)
 	do
 	:: atomic {
 		hs = tag[e];
-#ifdef HANDLER_KEEPS_VALUE
 		hp = oa[e];
-#endif
 		/* C: shadow_recover: shadow_retry_stale */
 		if
 		:: SHADOW_TAG_IS_WRITABLE(hs) ->
@@ -596,6 +594,13 @@ inline fault(c, e, who)
 			/* C: shadow_retry_stale: __tlbi */
 			/* C: shadow_retry_stale: dsb */
 			/* C: shadow_retry_stale: isb */
+			/* Would the store go through now? A static count of how often. */
+			/* C: shadow_retry_stale: asm */
+			/* C: shadow_retry_stale: isb */
+			/* C: shadow_retry_stale: WRITE_ONCE */
+			/* C: shadow_retry_stale: WRITE_ONCE */
+			/* C: shadow_retry_stale: WRITE_ONCE */
+			/* C: shadow_retry_stale: WRITE_ONCE */
 			tlb[(c) * NT + (e)] = NOW(e);
 #endif
 			hs = 0;
@@ -606,16 +611,24 @@ inline fault(c, e, who)
 		fi
 	   };
 	   COUNT_LATE;
-	   /*
-	    * The C code completes a TLBI of the entry in either state. After that of
-	    * all entries it changes nothing.
-	    */
 #ifdef HANDLER_OPENS_OWN_ONLY
 #define BARS_FOLIO	false
 #else
 #define BARS_FOLIO	(hs == SHADOW_TAG_JOINED)
 #endif
 	   if
+	   :: !BARS_FOLIO
+#ifndef NO_RECOVERY_TLBI
+		->
+		/* C: shadow_recover: vmemmap_shadow_tlbi_one */
+		/* C: vmemmap_shadow_tlbi_one: dsb */
+		/* C: vmemmap_shadow_tlbi_one: __tlbi */
+		atomic { tlbi_issue(HANDLER_TLBI(c), e) };
+		/* C: vmemmap_shadow_tlbi_one: __tlbi_sync_s1ish */
+		/* C: vmemmap_shadow_tlbi_one: isb */
+		atomic { tlbi_complete(HANDLER_TLBI(c), e) }
+		/* C: shadow_recover: shadow_step_from */
+#endif
 	   :: BARS_FOLIO ->
 		/* C: shadow_recover: shadow_bar_folio */
 		EACH(BAR);
@@ -630,29 +643,11 @@ inline fault(c, e, who)
 		atomic { EACH_AT(COMPLETE, c) };
 #endif
 		reached_barred = 1
-	   :: else
-#ifndef NO_RECOVERY_TLBI
-		->
-		/* C: shadow_recover: vmemmap_shadow_tlbi_one */
-		/* C: vmemmap_shadow_tlbi_one: dsb */
-		/* C: vmemmap_shadow_tlbi_one: __tlbi */
-		atomic { tlbi_issue(HANDLER_TLBI(c), e) };
-		/* C: vmemmap_shadow_tlbi_one: __tlbi_sync_s1ish */
-		/* C: vmemmap_shadow_tlbi_one: isb */
-		atomic { tlbi_complete(HANDLER_TLBI(c), e) }
-#endif
 	   fi;
 	   atomic {
-		/* C: shadow_recover: vmemmap_shadow_step */
-#ifdef HANDLER_KEEPS_VALUE
+		/* C: shadow_recover: shadow_step_from */
 		if
-		:: oa[e] == hp
-		:: else -> hs = SHADOW_NR_TAGS
-		fi;
-		hp = 0;
-#endif
-		if
-		:: tag[e] == hs ->
+		:: tag[e] == hs && oa[e] == hp && (bar[e] || !BARS_FOLIO) ->
 			tag[e] = (hs == SHADOW_TAG_SEALED -> SHADOW_TAG_OWNED : SHADOW_TAG_SHARED);
 			RULE(illegal_step, SHADOW_CHAIN_HAS(hs, tag[e]));
 			bar[e] = 0;
@@ -662,9 +657,10 @@ inline fault(c, e, who)
 			tlbi_issue(HANDLER_TLBI(c), e);
 #endif
 			hs = 0;
+			hp = 0;
 			reached_recovered = 1;
 			break
-		:: else -> hs = 0
+		:: else -> hs = 0; hp = 0
 		fi
 	   }
 	od;
@@ -1088,6 +1084,7 @@ inline free_pages()
 #define COMPLETE_ALL(e)	tlbi_complete(UPDATER_TLBI, e)
 inline tlbi_round()
 {
+	/* C: shadow_tlbi_round_all: shadow_tlbi_round */
 	/* C: shadow_tlbi_round: dsb */
 	/* C: shadow_tlbi_round: vmemmap_shadow_tlbi */
 	/* C: vmemmap_shadow_tlbi: __flush_tlb_range_op */
@@ -1102,7 +1099,8 @@ inline tlbi_round()
 /* Those who look at entries in a fault handler have ended, or see what is sealed. */
 inline wait_handlers()
 {
-	/* C: shadow_wait_handlers: atomic_read */
+	/* C: shadow_wait_handlers: smp_mb */
+	/* C: shadow_wait_handlers: atomic_read_acquire */
 	if
 	:: handlers ->
 		/* C: shadow_wait_handlers: shadow_wait_readers */
@@ -1124,6 +1122,13 @@ inline wait_handlers()
 /* Make the contents of a sealed page those of the head's; ok if nothing got in between. */
 inline equalize(e)
 {
+	/* Pages of boot memory, not here: */
+	/* C: shadow_equalize: vmemmap_shadow_copy */
+	/*
+	 * What follows the folio's own struct pages is compared first. If it is
+	 * equal, it is as plain as that of the head, and is left alone.
+	 */
+	/* C: shadow_equalize: memcmp */
 	/* C: shadow_equalize: shadow_tail_is_plain */
 	atomic {
 		own = oa[e];
@@ -1168,8 +1173,12 @@ inline equalize(e)
 				fi
 			};
 			if
+			:: ok -> atomic { kind[own] = FAKE; was = flag_b[own] }
+			:: else
+			fi;
+			if
+			:: ok
 			:: ok ->
-				atomic { kind[own] = FAKE; was = flag_b[own] };
 #ifndef NO_SEALED_CHECK
 				ok = (tag[e] == SHADOW_TAG_SEALED);
 #endif
@@ -1191,15 +1200,6 @@ inline equalize(e)
 		fi
 	:: else
 	fi;
-	/* C: shadow_equalize: memcmp */
-#if !defined(NO_EQUALIZE) && !defined(NO_COMPARE)
-	atomic {
-		if
-		:: ok -> ok = SAME(own, HEAD)
-		:: else
-		fi
-	};
-#endif
 	atomic { own = 0; was = 0 }
 }
 
@@ -1212,7 +1212,7 @@ inline join(e)
 		:: ok -> step(e, SHADOW_TAG_SEALED, SHADOW_TAG_JOINED, HEAD, ok)
 		:: else
 		fi;
-		/* C: shadow_join_range: list_add */
+		/* C: shadow_join_range: shadow_hold_page */
 		if
 		:: ok -> hand = hand | (1 << own)
 		:: else
@@ -1223,6 +1223,9 @@ inline join(e)
 
 inline fill(p)
 {
+	/* C: shadow_fill_range: shadow_take_page */
+	/* C: shadow_fill_range: shadow_fill */
+	/* C: shadow_fill_range: list_add_tail */
 	/* C: shadow_fill: vmemmap_shadow_copy */
 	/* C: vmemmap_shadow_copy: copy_page */
 	/* C: vmemmap_shadow_copy: memcpy */
@@ -1242,35 +1245,39 @@ inline fill(p)
 		freed[OWN(e)] = 0; hand = hand | (1 << OWN(e))		\
 	fi
 
-inline part(e)
-{
-	if
-	:: tag[e] == SHADOW_TAG_JOINED && ok ->
-		/* C: shadow_part_range: shadow_take_page */
-		atomic {
-			if
-			:: hand & (1 << OWN(e)) -> own = OWN(e)
-			:: hand & (1 << FRESH(e)) -> own = FRESH(e)
-			:: else -> CHECK(page_lost, false)
-			fi;
-			hand = hand & ~(1 << own)
-		};
-		/* C: shadow_part_range: shadow_fill */
-		fill(own);
-		/* C: shadow_part_range: shadow_step */
-		/* C: shadow_part_range: list_add */
-		atomic {
-			step(e, SHADOW_TAG_JOINED, SHADOW_TAG_SEALED, own, ok);
-			if
-			:: ok
-			:: else -> hand = hand | (1 << own)
-			fi;
-			ok = 1;
-			own = 0
-		}
-	:: else
+#define PAGE_FOR(e)	(hand & (1 << OWN(e)) -> OWN(e) : FRESH(e))
+#define FILL(e)								\
+	if								\
+	:: ok && tag[e] == SHADOW_TAG_JOINED ->				\
+		atomic {						\
+			CHECK(page_lost, hand & (1 << OWN(e) | 1 << FRESH(e))); \
+			filled = filled | (1 << e);			\
+			own = PAGE_FOR(e)				\
+		};							\
+		fill(own);						\
+		own = 0							\
+	:: else								\
 	fi
-}
+
+/* C: shadow_part_range: list_first_entry_or_null */
+/* C: shadow_part_range: shadow_step */
+/* C: shadow_part_range: list_move */
+#define PART(e)								\
+	atomic {							\
+		if							\
+		:: filled & (1 << e) ->					\
+			own = PAGE_FOR(e);				\
+			step(e, SHADOW_TAG_JOINED, SHADOW_TAG_SEALED, own, ok); \
+			if						\
+			:: ok -> hand = hand & ~(1 << own)		\
+			:: else						\
+			fi;						\
+			ok = 1;						\
+			own = 0;					\
+			filled = filled & ~(1 << e)			\
+		:: else							\
+		fi							\
+	}
 
 /* Turn a copy of the head into a plain tail. */
 inline replain(e)
@@ -1363,18 +1370,24 @@ inline replain_range()
 #define SEAL_SHARED(e)	step(e, SHADOW_TAG_SHARED, SHADOW_TAG_JOINED, 0, ok)
 #define OPEN_JOINED(e)	step(e, SHADOW_TAG_JOINED, SHADOW_TAG_SHARED, 0, ok)
 #define OPEN_SEALED(e)	step(e, SHADOW_TAG_SEALED, SHADOW_TAG_OWNED, 0, ok)
-#define CLEAR_BAR(e)	bar[e] = 0
+#define UNBAR(e)	bar[e] = 0
 #ifdef NO_CHECK_OF_BARS
-#define SEALED_YET(e)	(tag[e] != SHADOW_TAG_SHARED)
+#define IS_SHUT(e)	(tag[e] != SHADOW_TAG_SHARED)
 #else
-#define SEALED_YET(e)	(tag[e] != SHADOW_TAG_SHARED && !bar[e])
+#define IS_SHUT(e)	(tag[e] != SHADOW_TAG_SHARED && !bar[e])
 #endif
 #define IS_OPEN(e)	(tag[e] == SHADOW_TAG_OWNED)
 #define OWN_PAGE(e)	(!SHADOW_TAG_MAPS_HEAD(tag[e]))
 
+#if NT == 3
+#define LAST_WINDOW(what) what(1); what(2)
+#else
+#define LAST_WINDOW(what) what(1)
+#endif
+
 /*
  * Take all entries to OWNED from wherever they are; gave_up if not. Each try seals
- * all that are SHARED, and parts them if none was opened or barred since.
+ * all that are SHARED, and parts them if none was opened since.
  */
 inline restore_all(waits)
 {
@@ -1388,11 +1401,19 @@ inline restore_all(waits)
 #ifdef WAIT_EARLY
 		wait_handlers();
 #endif
-		/* C: shadow_restore_try: shadow_clear_bars */
-#ifndef CLEAR_LATE
-		EACH(CLEAR_BAR);
+		/* C: shadow_restore_windows: shadow_tlbi_round_all */
+#ifndef NO_EXTRA_ROUND
+		if
+		:: tries -> tlbi_round()
+		:: else
+		fi;
 #endif
-		/* C: shadow_restore_try: shadow_step_those */
+		/* C: shadow_restore_windows: shadow_unbar */
+		/* C: shadow_unbar: vmemmap_shadow_cmpxchg */
+#ifndef UNBAR_LATE
+		EACH(UNBAR);
+#endif
+		/* C: shadow_restore_windows: shadow_step_those */
 		/* C: shadow_step_those: shadow_step */
 #if SEAL_LATE == 2
 		SEAL_SHARED(0);
@@ -1402,98 +1423,105 @@ inline restore_all(waits)
 #ifdef WAIT_BEFORE_ROUND
 		wait_handlers();
 #endif
-		/* C: shadow_restore_try: shadow_tlbi_round */
+		/* C: shadow_restore_windows: shadow_tlbi_round_all */
 		TLBI_R1;
 		HALT
-		/* C: shadow_restore_try: shadow_wait_handlers */
+		/* C: shadow_restore_windows: shadow_wait_handlers */
 #if !defined(WAIT_EARLY) && !defined(WAIT_BEFORE_ROUND)
 		if
 		:: waits -> wait_handlers()
 		:: else
 		fi;
 #endif
-#ifdef CLEAR_LATE
-		EACH(CLEAR_BAR);
+#ifdef UNBAR_LATE
+		EACH(UNBAR);
 #endif
-		/* C: shadow_restore_try: shadow_all_sealed */
+		/* C: shadow_restore_windows: shadow_all_in */
 #ifdef NO_CHECK
 		ok = 1;
+#elif SEAL_LATE == 2
+		ok = IS_SHUT(0);
 #else
-#if SEAL_LATE == 2
-		ok = SEALED_YET(0);
-#else
-		ok = ALL(SEALED_YET);
+		ok = ALL(IS_SHUT);
 #endif
-#endif
-		/* C: shadow_restore_try: shadow_batch_note */
-#if !defined(NOTE_EARLY) && !defined(NOTE_ONCE)
-		atomic {
-			if
-			:: ok -> noted = word_a[HEAD]
-			:: else
-			fi
-		};
-#endif
-		/* C: shadow_restore_try: shadow_part_range */
-		/* C: shadow_restore_try: shadow_tlbi_round */
-		part(0);
-#if WINDOWS > 1
-		TLBI_R2;
-#if OPEN_EARLY == 2
 		if
-		:: tag[0] == SHADOW_TAG_SEALED ->
-			replain(0);
-			step(0, SHADOW_TAG_SEALED, SHADOW_TAG_OWNED, 0, was);
-			was = 0
-		:: else
+		:: ok
+		:: else -> tries++; goto again
 		fi;
+		/* C: shadow_restore_windows: shadow_batch_note */
+#if !defined(NOTE_EARLY) && !defined(NOTE_ONCE)
+		noted = word_a[HEAD];
 #endif
+		/* C: shadow_restore_windows: shadow_fill_range */
+		/* C: shadow_restore_windows: shadow_window_open */
+		/* C: shadow_restore_windows: shadow_part_range */
+		/* C: shadow_restore_windows: shadow_window_close */
+		/* C: shadow_restore_windows: shadow_replain_range */
+#if WINDOWS == 1
+		EACH(FILL);
+		EACH(PART);
+#else
+		FILL(0);
+		PART(0);
+		TLBI_R2;
+#ifndef REPLAIN_ONCE
+		REPLAIN(0);
+#endif
+#if OPEN_EARLY == 2
+		OPEN_SEALED(0);
+		ok = 1;
 #endif
 #if SEAL_LATE == 2
-		step(1, SHADOW_TAG_SHARED, SHADOW_TAG_JOINED, 0, was);
-		was = 0;
+		SEAL_SHARED(1);
 		tlbi_round();
 		wait_handlers();
+		ok = 1;
 #endif
-		part(1);
-#if NT == 3
-#if WINDOWS > 2
-		TLBI_R2;
-#endif
-		part(2);
+		LAST_WINDOW(FILL);
+		LAST_WINDOW(PART);
 #endif
 		HALT
 		TLBI_R2;
-		/* C: shadow_restore_try: shadow_replain_range */
 #ifndef REPLAIN_ONCE
+#if WINDOWS == 1
 		replain_range();
+#else
+		LAST_WINDOW(REPLAIN);
 #endif
+#endif
+		/* C: shadow_restore_windows: shadow_step_those */
+#ifndef REPLAIN_ONCE
+		EACH(OPEN_SEALED);
+#endif
+		/* C: shadow_restore_windows: shadow_tlbi_round_all */
+		TLBI_R3;
+		/* C: shadow_restore_windows: shadow_all_in */
 		if
-		:: ALL(OWN_PAGE) -> break
+		:: ALL(IS_OPEN) -> break
 		:: else -> tries++
-		fi
-	:: else -> break
-	od;
-#ifdef REPLAIN_ONCE
-	replain_range();
-#endif
-	/* C: shadow_restore_all: shadow_step_those */
-	EACH(OPEN_SEALED);
-	/* Given up, if any is left. */
-	/* C: shadow_restore_all: shadow_step_those */
-	EACH(OPEN_JOINED);
-	/* C: shadow_restore_all: shadow_tlbi_round */
-	TLBI_R3;
-	UNLOCK_WINDOW;
-	/* C: shadow_restore_all: shadow_all_in */
-	atomic {
-		if
-		:: ALL(IS_OPEN)
-		:: else -> gave_up = 1; reached_gave_up = 1
 		fi;
-		tries = 0;
-		ok = 0
-	}
+again:		skip
+	:: else ->
+#ifdef REPLAIN_ONCE
+		replain_range();
+		EACH(OPEN_SEALED);
+		if
+		:: ALL(IS_OPEN) -> break
+		:: else
+		fi;
+#endif
+		/* C: shadow_restore_windows: shadow_step_those */
+		EACH(OPEN_JOINED);
+		/* C: shadow_restore_windows: shadow_step_those */
+		EACH(OPEN_SEALED);
+		/* C: shadow_restore_windows: shadow_tlbi_round_all */
+		tlbi_round();
+		gave_up = 1;
+		reached_gave_up = 1;
+		break
+	od;
+	UNLOCK_WINDOW;
+	atomic { tries = 0; ok = 0 }
 }
 
 /* The page of tail entry e ends its life as an order-0 page. */
@@ -1544,7 +1572,7 @@ inline set_broken(e, v)
 
 proctype updater(byte u) provided (!irq)
 {
-	byte hand, own, tries, was, noted;
+	byte hand, filled, own, tries, was, noted;
 	bit ok, gave_up;
 #if CYCLES > 1
 	byte cycle;
@@ -1564,7 +1592,6 @@ optimize:
 	key = 1;
 #endif
 	/* C: vmemmap_shadow_optimize_folio: shadow_mark */
-	/* C: vmemmap_shadow_optimize_folios: shadow_mark */
 	/* C: shadow_mark: folio_set_hugetlb_vmemmap_optimized */
 	/* C: vmemmap_shadow_optimize_folio: shadow_wait_readers */
 	/* C: vmemmap_shadow_optimize_folios: shadow_wait_readers */
@@ -1572,6 +1599,7 @@ optimize:
 #ifndef NO_GP_OPTIMIZE
 	grace_period(u);
 #endif
+	/* C: vmemmap_shadow_optimize_folios: shadow_mark */
 
 #if defined(DIRECT)
 	direct(0);
@@ -1603,24 +1631,26 @@ optimize:
 	step(0, SHADOW_TAG_OWNED, SHADOW_TAG_JOINED, HEAD, ok);
 #endif
 	LOCK_WINDOW;
-	/* C: shadow_optimize_batch: shadow_step_all */
+	/* C: shadow_optimize_batch: shadow_optimize_windows */
+	/* C: shadow_optimize_windows: shadow_step_all */
 	/* C: shadow_step_all: shadow_step */
 #if SEAL_LATE == 1
 	SEAL(0);
 #else
 	EACH(SEAL);
 #endif
-	/* C: shadow_optimize_batch: shadow_tlbi_round */
+	/* C: shadow_optimize_windows: shadow_tlbi_round_all */
 	TLBI_O1;
 	HALT
-	/* C: shadow_optimize_batch: shadow_wait_handlers */
-#if NO_WAIT != 1
-	wait_handlers();
-#endif
-	/* C: shadow_optimize_batch: shadow_equalize_range */
+	/* Handlers in flight need not be waited for: the grace period did. */
+	/* C: shadow_optimize_windows: shadow_equalize_range */
 	/* C: shadow_equalize_range: shadow_equalize */
-	/* C: shadow_optimize_batch: shadow_join_range */
-	/* C: shadow_optimize_batch: shadow_tlbi_round */
+	/* C: shadow_optimize_windows: shadow_window_open */
+	/* C: shadow_window_open: preempt_disable */
+	/* C: shadow_optimize_windows: shadow_join_range */
+	/* C: shadow_optimize_windows: shadow_window_close */
+	/* C: shadow_window_close: shadow_tlbi_round */
+	/* C: shadow_window_close: preempt_enable */
 #if WINDOWS == 1
 #ifndef NO_EQUALIZE
 	EACH(EQUALIZE);
@@ -1641,18 +1671,9 @@ optimize:
 	wait_handlers();
 #endif
 #ifndef NO_EQUALIZE
-	EQUALIZE(1);
+	LAST_WINDOW(EQUALIZE);
 #endif
-	JOIN(1);
-#if NT == 3
-#if WINDOWS > 2
-	TLBI_O2;
-#endif
-#ifndef NO_EQUALIZE
-	EQUALIZE(2);
-#endif
-	JOIN(2);
-#endif
+	LAST_WINDOW(JOIN);
 #endif
 #ifdef FREE_EARLY
 	if
@@ -1663,14 +1684,14 @@ optimize:
 	HALT
 	TLBI_O2;
 #ifndef FINAL_READ_ONLY
-	/* C: shadow_optimize_batch: shadow_step_all */
+	/* C: shadow_optimize_windows: shadow_step_all */
 #if OPEN_EARLY == 1
 	OPEN(1);
 #else
 	EACH(OPEN);
 #endif
 #endif
-	/* C: shadow_optimize_batch: shadow_tlbi_round */
+	/* C: shadow_optimize_windows: shadow_tlbi_round_all */
 	TLBI_O3;
 	UNLOCK_WINDOW;
 	if
@@ -1681,11 +1702,15 @@ optimize:
 #endif
 	:: else ->
 		/* C: shadow_optimize_batch: shadow_roll_back */
+		/* C: shadow_roll_back: shadow_tlbi_round_all */
+#ifndef NO_EXTRA_ROUND
+		tlbi_round();
+#endif
 		/* C: shadow_roll_back: shadow_replain_range */
 		replain_range();
 		/* C: shadow_roll_back: shadow_restore_batch */
 		reached_roll_back = 1;
-		restore_all(NO_WAIT != 3)
+		restore_all(NO_WAIT != 2)
 	fi;
 	/* C: shadow_optimize_batch: shadow_release */
 	/* C: shadow_release: shadow_free_pages */
@@ -1728,8 +1753,8 @@ optimized:
 #endif
 	/* C: vmemmap_shadow_restore_folio: shadow_restore_batch */
 	/* C: vmemmap_shadow_restore_folios: shadow_restore_batch */
-	/* C: shadow_restore_batch: shadow_restore_all */
-	restore_all(NO_WAIT != 2);
+	/* C: shadow_restore_batch: shadow_restore_windows */
+	restore_all(NO_WAIT != 1);
 	/* C: vmemmap_shadow_restore_folio: shadow_release */
 	/* C: vmemmap_shadow_restore_folios: shadow_release */
 	free_pages();
