@@ -3,11 +3,16 @@
 # BOOT=10-main runs only that one.
 #
 # A description is made of these:
-#	kernel guest|debug|mte		which kernel
+#	kernel guest|debug|mte|rt|kasan	which kernel
 #	alone				it measures time: nothing else may run meanwhile
 #	machine CPUS MEM
 #	append PARAMETER...		the kernel's command line
 #	qemu_extra ARG...		more for QEMU's
+#	monitor				the guest has QEMU's monitor as a port
+#	module NAME			/lib/NAME.ko in the guest, of tests/module/, which
+#					taints the kernel
+#	with_image			/boot/Image in the guest, the kernel itself
+#	rare				too long for make check, which leaves it out
 #	broken_qemu VERSION REASON	take a newer QEMU than such a one (7.2 is any
 #					7.2.x), and skip it all if none can be had
 #	check NAME SPEC			a case for our init (tests/guest/init.c)
@@ -30,13 +35,29 @@ one_of BOOT_ONLY "$BOOT_ONLY" "" build boot
 # shellcheck disable=SC2317 # called by the descriptions
 alone() { d_alone=1; }
 # shellcheck disable=SC2317
+rare() { d_rare=1; }
+# shellcheck disable=SC2317
+module() { d_module=$1; }
+# shellcheck disable=SC2317
+with_image() { d_image=1; }
+# shellcheck disable=SC2317
 kernel() { d_kernel=$1; }
 # shellcheck disable=SC2317
 machine() { d_cpus=$1 d_mem=$2; }
 # shellcheck disable=SC2317
 append() { d_append=$*; }
 # shellcheck disable=SC2317
-qemu_extra() { d_qemu=("$@"); }
+qemu_extra() { d_qemu+=("$@"); }
+# The two ends of a socket, both in QEMU: its monitor, and a port of the guest's.
+# shellcheck disable=SC2317
+monitor()
+{
+	local at=path=$build/monitor.socket
+
+	d_qemu+=(-chardev "socket,id=monitor,$at,server=on,wait=off" -mon "chardev=monitor"
+		-chardev "socket,id=to-monitor,$at"
+		-device "virtserialport,chardev=to-monitor,name=monitor")
+}
 # shellcheck disable=SC2317
 broken_qemu() { d_broken=$1 d_why=$2; }
 
@@ -65,11 +86,12 @@ expects()
 	expected+=("$2 $3")
 }
 
-# guest_output SPEC: what the case wrote, without the records.
+# guest_output SPEC: what the case wrote, without the records; in all boots, where it
+# is one that boots again.
 guest_output()
 {
 	awk -v start="start $1" '
-		on && /^(ok|not ok|skip|start) / { exit }
+		/^(ok|not ok|skip|start|begin) / { on = 0 }
 		on { print }
 		$0 == start { on = 1 }' "$res"
 }
@@ -108,6 +130,7 @@ describe()
 {
 	names=() specs=() kinds=() wants=() expected=() d_qemu=()
 	d_kernel=guest d_cpus=2 d_mem=4G d_append='' d_broken='' d_why='' d_alone=''
+	d_rare='' d_module='' d_image='' taints=0
 	# shellcheck disable=SC1090
 	. "$1"
 }
@@ -116,9 +139,8 @@ describe()
 its_kernel()
 {
 	case $d_kernel in
-	mte)	guest_kernel "mte-$GRANULE" "$GRANULE" "$top/configs/mte.config" ;;
-	debug)	guest_kernel "debug-$GRANULE" "$GRANULE" "$top/configs/debug.config" ;;
-	*)	guest_kernel "guest-$GRANULE" "$GRANULE" ;;
+	guest)	guest_kernel "guest-$GRANULE" "$GRANULE" ;;
+	*)	guest_kernel "$d_kernel-$GRANULE" "$GRANULE" "$top/configs/$d_kernel.config" ;;
 	esac
 }
 
@@ -143,10 +165,35 @@ its_qemu()
 	fi
 }
 
+# its_initrd: what a description wants in the initramfs besides.
+its_initrd()
+{
+	local dir=$build/guest/more
+
+	[ -n "$d_module$d_image" ] || return 0
+	rm -rf "$dir"
+	mkdir -p "$dir"/{boot,lib}
+	[ -z "$d_image" ] || cp "$image" "$dir/boot/Image"
+	if [ -n "$d_module" ]; then
+		if module_build "$d_module"; then
+			cp "$ko" "$dir/lib"
+		else
+			grep -a ERROR "$module_log" || true
+		fi
+		# Not GPL, and not of the kernel's tree.
+		taints=4097
+	fi
+	{
+		cat "$initrd"
+		(cd "$dir" && find . | sort | cpio --quiet -o -H newc -R 0:0 | gzip -1)
+	} >"$build/guest/more.gz"
+	initrd=$build/guest/more.gz
+}
+
 # one_boot FILE NUMBER: run one description; its KTAP goes to the file.
 one_boot()
 {
-	local name i rec word args=() rc=0 failed=0 began=$SECONDS mem
+	local name i rec word args=() rc=0 failed=0 began=$SECONDS mem initrd=$initrd
 
 	name=$(basename "$1" .sh)
 	describe "$1"
@@ -159,6 +206,7 @@ one_boot()
 		return
 	fi
 	its_kernel
+	its_initrd
 	for i in "${!specs[@]}"; do
 		[ "${kinds[i]}" = logs ] || args+=("${specs[i]}")
 	done
@@ -220,6 +268,7 @@ one_boot()
 
 # operations_inlined OBJECT: where KUnit is not built in, nothing is left of the
 # functions that it replaces, not even a call.
+# shellcheck disable=SC2317 # called by judge
 operations_inlined()
 {
 	local ops syms
@@ -231,6 +280,46 @@ operations_inlined()
 	grep -q ' T vmemmap_shadow_optimize_folio$' <<<"$syms" ||
 		{ say "# this is not the object"; return 1; }
 	! grep -wF -e kunit_running -e kunit_hooks -f - <(printf '%s\n' "$syms") <<<"$ops"
+}
+
+# The symbols of the kernel that a module takes and, not being GPL, must not.
+refused_symbols()
+{
+	sed -n "s/^ERROR: modpost: GPL-incompatible module $1.ko uses GPL-only symbol '\(.*\)'\$/\1/p" \
+		"$build/log/module-$1.log"
+}
+
+# module_is_free: a module that is not GPL takes references as it did before. Preemptible
+# RCU is what the kernel itself refuses it; see the boots with another kernel.
+module_is_free()
+{
+	local refused
+
+	module_build twin || true
+	[ "$(refused_symbols twin)" = synchronize_rcu ] || {
+		say "# a call that is for GPL modules only is not noticed"
+		return 1
+	}
+	module_build reference && return
+	refused=$(refused_symbols reference | grep -vxE '__rcu_read_(un)?lock' || true)
+	[ -n "$refused" ] || refused=$(grep -avE "$(printf '%s' \
+		"uses GPL-only symbol '__rcu_read_(un)?lock'")" "$module_log" | grep -a 'ERROR\|error:' || true)
+	[ -z "$refused" ] || { say "# it is refused: ${refused//$'\n'/ }"; return 1; }
+}
+
+# judge TEXT CMD...: a check that is no boot.
+judge()
+{
+	local text=$1
+
+	shift
+	if "$@"; then
+		say "ok - boot: $text"
+		passed=$((passed + 1))
+	else
+		say "not ok - boot: $text"
+		failures=$((failures + 1)) worst=$E_FAIL
+	fi
 }
 
 began=$SECONDS
@@ -248,30 +337,36 @@ initrd_build arm64
 if [ "$BOOT_ONLY" = build ]; then
 	for f in "${files[@]}"; do
 		describe "$f"
+		[ -z "$d_rare" ] || continue
 		! its_qemu || its_kernel
 	done
+	guest_kernel "guest-$GRANULE" "$GRANULE"
+	module_is_free >/dev/null || true
 	exit 0
 fi
 say "# make boot: $src_name, $GRANULE pages"
 
-together=() by_themselves=()
+together=() by_themselves=() left_out=()
 for f in "${files[@]}"; do
 	describe "$f"
-	if [ -n "$d_alone" ]; then by_themselves+=("$f"); else together+=("$f"); fi
+	if [ -n "$d_rare" ] && [ -n "$BOOT_ONLY" ]; then
+		left_out+=("$(basename "$f" .sh)")
+	elif [ -n "$d_alone" ]; then
+		by_themselves+=("$f")
+	else
+		together+=("$f")
+	fi
 done
+[ ${#left_out[@]} -eq 0 ] || say "# left out, make boot has them: ${left_out[*]}"
 files=(${together[@]+"${together[@]}"} ${by_themselves[@]+"${by_themselves[@]}"})
 ktap=$out/boot.ktap
 passed=0 failures=0 skipped=0 worst=0
 { echo "KTAP version 1"; echo "1..${#files[@]}"; } >"$ktap"
 if [ -z "$BOOT" ]; then
 	guest_kernel "guest-$GRANULE" "$GRANULE"
-	if operations_inlined "$obj/arch/arm64/mm/vmemmap_shadow.o"; then
-		say "ok - boot: the operations that KUnit replaces cost nothing without it"
-		passed=$((passed + 1))
-	else
-		say "not ok - boot: the operations that KUnit replaces cost nothing without it"
-		failures=$((failures + 1)) worst=$E_FAIL
-	fi
+	judge "the operations that KUnit replaces cost nothing without it" \
+		operations_inlined "$obj/arch/arm64/mm/vmemmap_shadow.o"
+	judge "a module that is not GPL takes references to pages" module_is_free
 fi
 for n in "${!files[@]}"; do
 	if [ "$BOOT_ONLY" = boot ] && [ "$n" -eq ${#together[@]} ]; then

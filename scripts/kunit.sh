@@ -25,8 +25,9 @@ mkdir -p "$obj"
 kunit_args "$obj" "$granule_symbol"
 kunit_qemu "$GRANULE"
 # kunit.py brings the program's name; on an option given twice the last one holds.
-args=(--arch=arm64 "--build_dir=$obj" "--json=$json.new" --timeout=600
-	"--qemu_args=${qemu[*]:1}" --kernel_args=hugetlb_free_vmemmap=on)
+args=(--arch=arm64 "--build_dir=$obj" "--json=$json.new" --timeout=1500
+	"--qemu_args=${qemu[*]:1}" --kernel_args=hugetlb_free_vmemmap=on
+	--kernel_args=irqchip.gicv3_pseudo_nmi=1)
 
 # kunit.py builds whatever make finds to do; when nothing changed, only run.
 stamp="$tree_id $("$kernel_cc" --version | head -n 1)"
@@ -94,7 +95,7 @@ collect "$json" "$con" ""
 if [ "$GRANULE" != 16k ] && [ "$host_arch" != aarch64 ]; then
 	old=$out/kunit-$GRANULE-cortex-a57.json
 	rm -f "$old.new" "$obj/test.log"
-	args=(--arch=arm64 "--build_dir=$obj" "--json=$old.new" --timeout=600
+	args=(--arch=arm64 "--build_dir=$obj" "--json=$old.new" --timeout=1500
 		"--qemu_args=${qemu[*]:1} -cpu cortex-a57" --kernel_args=hugetlb_free_vmemmap=on)
 	logged "kunit on cortex-a57" "$log" true \
 		python3 tools/testing/kunit/kunit.py exec "${args[@]}" \

@@ -54,7 +54,8 @@ run_suites()
 	rm -f "$obj/.hvo-built" "$obj/test.log"
 	(cd "$tree" && python3 tools/testing/kunit/kunit.py run --arch=arm64 \
 		"--build_dir=$obj" "--timeout=$limit" "--qemu_args=${qemu[*]:1}" \
-		--kernel_args=hugetlb_free_vmemmap=on "${conf[@]}" "$@") \
+		--kernel_args=hugetlb_free_vmemmap=on \
+		--kernel_args=irqchip.gicv3_pseudo_nmi=1 "${conf[@]}" "$@") \
 		>"$log" 2>&1 </dev/null || true
 }
 

@@ -8,9 +8,11 @@
  */
 #include <linux/completion.h>
 #include <linux/hrtimer.h>
+#include <linux/io.h>
 #include <linux/kthread.h>
 #include <linux/memblock.h>
 #include <linux/panic.h>
+#include <linux/perf_event.h>
 #include <linux/pgtable.h>
 #include <linux/poison.h>
 #include <linux/seq_file.h>
@@ -928,6 +930,40 @@ static void operations_on_mixed_list_do_what_is_left(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, put_folios(test, &folios), 4);
 }
 
+static unsigned int nr_holds, nr_open;
+
+/* Stands in for vmemmap_shadow_hold(): every entry is read-only there. */
+static void count_open(struct folio *folio, unsigned int lo, unsigned int hi)
+{
+	unsigned int n;
+
+	nr_holds++;
+	for (n = 0; n < nr_tails(folio); n++)
+		nr_open += pte_write(tail_entry(folio, n));
+}
+
+/* Through the first of them anybody could store to what others still come to map. */
+static void entries_of_several_windows_are_opened_last(struct kunit *test)
+{
+	struct folio *folio =
+		synthetic_folio(test, max_t(unsigned long, SZ_1G, CONT_PMD_SIZE), false);
+	const unsigned int windows = DIV_ROUND_UP(nr_tails(folio) + 1, WINDOW);
+
+	KUNIT_ASSERT_GT(test, windows, 1);
+	nr_holds = 0;
+	nr_open = 0;
+	kunit_activate_static_stub(test, vmemmap_shadow_hold, count_open);
+	vmemmap_shadow_optimize_folio(folio);
+	expect_optimized(test, folio);
+	KUNIT_EXPECT_EQ_MSG(test, nr_open, 0, "opened before the last one is joined");
+	KUNIT_EXPECT_EQ(test, nr_holds, 1 + windows);
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	KUNIT_EXPECT_EQ_MSG(test, nr_open, 0, "opened before the last one is parted");
+	KUNIT_EXPECT_EQ(test, nr_holds, 2 * (1 + windows));
+	put_huge_folio(test, folio);
+}
+
 static void restore_list_without_memory_keeps_progress(struct kunit *test)
 {
 	const unsigned int nr = 3;
@@ -1015,8 +1051,11 @@ static struct stray {
 	struct page *stored[2];		/* the targets of both, once stored to */
 	struct completion done;
 	struct hrtimer timer;
+	struct perf_event *event;
+	bool armed;
 	bool irqs_off;
 	unsigned int hardirqs;
+	unsigned int nmis;
 } stray;
 
 /* The store. @page->index means nothing in a tail, and nor does this flag. */
@@ -1099,6 +1138,65 @@ static void stray_in_hardirq(struct stray *s)
 	KUNIT_EXPECT_TRUE(s->test, s->irqs_off);
 }
 
+/* Cycles until the counter overflows: time enough to get out of the way. */
+#define STRAY_CYCLES	20000
+
+static void stray_overflow(struct perf_event *event, struct perf_sample_data *data,
+			   struct pt_regs *regs)
+{
+	struct stray *s = &stray;
+
+	if (!READ_ONCE(s->armed))
+		return;
+	s->irqs_off = irqs_disabled();
+	s->nmis += !!in_nmi();
+	stray_store(s);
+	WRITE_ONCE(s->armed, false);
+}
+
+/* In the interrupt of a counter of this CPU's, which is an NMI, or can be one. */
+static void stray_in_nmi(struct stray *s)
+{
+	const u64 end = ktime_get_ns() + NSEC_PER_SEC;
+
+	WRITE_ONCE(s->armed, true);
+	perf_event_enable(s->event);
+	while (READ_ONCE(s->armed) && ktime_get_ns() < end)
+		cpu_relax();
+	perf_event_disable(s->event);
+	KUNIT_EXPECT_FALSE_MSG(s->test, s->armed, "the counter does not overflow");
+}
+
+static void stray_event_put(void *event)
+{
+	perf_event_release_kernel(event);
+}
+
+static void stray_event_get(struct kunit *test, struct stray *s)
+{
+#ifdef CONFIG_PERF_EVENTS
+	struct perf_event_attr attr = {
+		.type		= PERF_TYPE_HARDWARE,
+		.config		= PERF_COUNT_HW_CPU_CYCLES,
+		.size		= sizeof(attr),
+		.sample_period	= STRAY_CYCLES,
+		.pinned		= 1,
+		.disabled	= 1,
+	};
+
+	if (!system_uses_irq_prio_masking())
+		kunit_skip(test, "no NMIs without irqchip.gicv3_pseudo_nmi=1");
+	s->event = perf_event_create_kernel_counter(&attr, 0, NULL, stray_overflow,
+						    NULL);
+	if (IS_ERR(s->event))
+		kunit_skip(test, "no cycle counter");
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, stray_event_put,
+							   s->event));
+#else
+	kunit_skip(test, "needs CONFIG_PERF_EVENTS");
+#endif
+}
+
 /*
  * Stands in for vmemmap_shadow_hold(). The two stores go to neighbouring entries,
  * and to neighbouring struct pages in them.
@@ -1170,6 +1268,7 @@ static const struct stray_context contexts[] = {
 	{ "thread", stray_in_thread },
 	{ "timer in hardirq", stray_in_hardirq },
 	{ "IPI to another CPU", stray_on_other_cpu },
+	{ "perf event in NMI", stray_in_nmi },
 };
 
 /* In the window of optimize, in that of restore or roll-back, or in both. */
@@ -1215,6 +1314,8 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 	init_completion(&s->done);
 	hrtimer_init(&s->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	s->timer.function = stray_timer;
+	if (c->run == stray_in_nmi)
+		stray_event_get(test, s);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_wait_readers);
 	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
 				   wait_for_nobody);
@@ -1256,16 +1357,18 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, failed, 0, "window %u, holds %u and %u, kind %u",
 			    windows, s->at[0], s->at[1], s->kind);
 	KUNIT_EXPECT_GE(test, windows, STRAY_WINDOWS);
-	if (c->run != stray_in_thread)
+	if (c->run == stray_in_nmi)
+		KUNIT_EXPECT_EQ(test, s->nmis, windows);
+	else if (c->run != stray_in_thread)
 		KUNIT_EXPECT_GT(test, s->hardirqs, windows / 2);
 	KUNIT_EXPECT_EQ(test, windows,
 			vmemmap_shadow_counter("write recoveries") - recoveries);
 	KUNIT_EXPECT_EQ(test, undone, vmemmap_shadow_counter("roll-backs") -
 				      roll_backs);
 	KUNIT_EXPECT_EQ(test, key_count(), key);
-	kunit_info(test, "%u windows, %ld recoveries, %ld roll-backs, %u in hardirq, %s",
+	kunit_info(test, "%u windows, %ld recoveries, %ld roll-backs, %u in hardirq, %u in NMI, %s",
 		   windows, vmemmap_shadow_counter("write recoveries") - recoveries,
-		   undone, s->hardirqs, lse ? "LSE" : "LL/SC");
+		   undone, s->hardirqs, s->nmis, lse ? "LSE" : "LL/SC");
 	expect_restored(test, folio);
 	put_huge_folio(test, folio);
 }
@@ -1378,6 +1481,49 @@ static void roll_back_under_fire_is_left_to_restore(struct kunit *test)
 	restore_from_half_way(test, folio, key);
 }
 
+/* When its entry is JOINED in optimize, and never again. */
+static void fire_once(struct folio *folio, unsigned int lo, unsigned int hi)
+{
+	if (fire_holds++ == HOLD_JOINED)
+		set_bit(PG_owner_priv_1, under_fire);
+}
+
+/* The pages of all the folios of a window are in hand then. */
+static void roll_back_gives_each_entry_its_own_page(struct kunit *test)
+{
+	const unsigned int nr = 3;
+	LIST_HEAD(folios);
+	LIST_HEAD(restored);
+	unsigned int n, wrong = 0;
+	unsigned long *before;
+	struct folio *hit;
+
+	make_folios(test, &folios, nr);
+	hit = list_first_entry(folios.next, struct folio, lru);
+	before = kunit_kcalloc(test, nr_tails(hit), sizeof(*before), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, before);
+	for (n = 0; n < nr_tails(hit); n++)
+		before[n] = pte_pfn(tail_entry(hit, n));
+
+	aim_at(hit);
+	fire_holds = 0;
+	kunit_activate_static_stub(test, vmemmap_shadow_hold, fire_once);
+	vmemmap_shadow_optimize_folios(&folios);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
+
+	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
+	stray_wipe(hit);
+	expect_restored(test, hit);
+	for (n = 0; n < nr_tails(hit); n++)
+		wrong += pte_pfn(tail_entry(hit, n)) != before[n];
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u entries have the page of another one",
+			    n);
+
+	KUNIT_EXPECT_EQ(test, nr - 1,
+			vmemmap_shadow_restore_folios(&folios, &restored));
+	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
+}
+
 static void restore_of_list_under_fire_gives_up_and_can_be_repeated(struct kunit *test)
 {
 	const unsigned int nr = 3;
@@ -1471,23 +1617,35 @@ static void stale_fault_without_end_is_not_forgiven(struct kunit *test)
 static void fault_below_read_only_table_is_not_forgiven(struct kunit *test)
 {
 	const unsigned long store = ESR(DABT_CUR, ESR_ELx_WNR | ESR_ELx_FSC_PERM | 3);
-	struct folio *folio = synthetic_folio(test, PMD_SIZE, false);
-	const unsigned long addr = (unsigned long)folio + PAGE_SIZE;
-	pmd_t *pmdp = pmd_off_k(addr);
-	const pmd_t before = READ_ONCE(*pmdp);
-	bool forgiven;
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct vm_struct *area;
+	bool forgiven, before;
+	unsigned long addr;
+	pmd_t *pmdp, pmd;
 
 	if (cpus_have_final_cap(ARM64_HAS_S1PIE))
 		kunit_skip(test, "no permissions in tables with FEAT_S1PIE");
-	KUNIT_EXPECT_TRUE(test, __vmemmap_shadow_fault(addr, store));
-	/* APTable[1], of an entry of which nobody but us uses anything. */
-	WRITE_ONCE(*pmdp, __pmd(pmd_val(before) | BIT(62)));
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	/* So large that one table of it is for nobody else. */
+	area = get_vm_area(3 * PMD_SIZE, VM_MAP);
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	addr = ALIGN((unsigned long)area->addr + 1, PMD_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, vmap_page_range(addr, addr + PAGE_SIZE,
+						 page_to_phys(page), PAGE_KERNEL));
+
+	pmdp = pmd_off_k(addr);
+	pmd = READ_ONCE(*pmdp);
+	before = __vmemmap_shadow_fault(addr, store);
+	/* APTable[1] */
+	WRITE_ONCE(*pmdp, __pmd(pmd_val(pmd) | BIT(62)));
 	flush_tlb_all();
 	forgiven = __vmemmap_shadow_fault(addr, store);
-	WRITE_ONCE(*pmdp, before);
+	WRITE_ONCE(*pmdp, pmd);
 	flush_tlb_all();
+	KUNIT_EXPECT_TRUE(test, before);
 	KUNIT_EXPECT_FALSE(test, forgiven);
-	put_huge_folio(test, folio);
+	free_vm_area(area);
+	__free_page(page);
 }
 
 static bool lose_once;
@@ -1529,6 +1687,262 @@ static void recovery_that_loses_its_step_looks_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, recoveries + 1,
 			vmemmap_shadow_counter("write recoveries"));
 	page->index = 0;
+	put_huge_folio(test, folio);
+}
+
+/* Written down a second time, by hand. */
+#define BARRED	BIT_ULL(56)
+
+static struct {
+	pte_t *ptep;			/* the entry that is stored to */
+	bool lose;			/* its bar is taken off once */
+	unsigned int nr;		/* how often it was barred, with a TLBI */
+} bars;
+
+static void barred(unsigned long start, unsigned long nr)
+{
+	REAL_VOID(vmemmap_shadow_tlbi_run(start, nr));
+	if (!bars.nr++ && bars.lose)
+		WRITE_ONCE(*bars.ptep, __pte(pte_val(*bars.ptep) & ~BARRED));
+}
+
+/* Step all tail entries, and see to it that nobody has the old ones. */
+static void step_all(struct kunit *test, struct folio *folio,
+		     enum vmemmap_shadow_state from, enum vmemmap_shadow_state to)
+{
+	unsigned long addr = (unsigned long)folio;
+	unsigned int n;
+
+	for (n = 0; n < nr_tails(folio); n++) {
+		addr += PAGE_SIZE;
+		KUNIT_ASSERT_EQ(test, 0,
+				vmemmap_shadow_step(vmemmap_shadow_ptep(addr), from,
+						    to, 0));
+	}
+	flush_tlb_kernel_range((unsigned long)folio + PAGE_SIZE, addr + PAGE_SIZE);
+}
+
+static void store_to_joined_entry(struct kunit *test, bool lose)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct page *page = folio_page(folio, PAGES_PER_ENTRY + HEAD_PAGES);
+	unsigned int n, wrong = 0;
+
+	vmemmap_shadow_optimize_folio(folio);
+	expect_optimized(test, folio);
+	step_all(test, folio, VMEMMAP_SHADOW_SHARED, VMEMMAP_SHADOW_JOINED);
+
+	memset(&bars, 0, sizeof(bars));
+	bars.ptep = vmemmap_shadow_ptep((unsigned long)page & PAGE_MASK);
+	bars.lose = lose;
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_run, barred);
+	WRITE_ONCE(page->index, 1);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi_run);
+
+	KUNIT_EXPECT_EQ(test, bars.nr, 1 + lose);
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(*bars.ptep),
+			VMEMMAP_SHADOW_SHARED);
+	KUNIT_EXPECT_EQ(test, pte_val(*bars.ptep) & BARRED, 0);
+	KUNIT_EXPECT_EQ(test, folio_page(folio, HEAD_PAGES)->index, 1);
+	for (n = 1; n < nr_tails(folio); n++) {
+		pte_t pte = tail_entry(folio, n);
+
+		/* A copy: nothing comes of it if it can be stepped. */
+		wrong += !(pte_val(pte) & BARRED) ||
+			 vmemmap_shadow_step(&pte, VMEMMAP_SHADOW_JOINED,
+					     VMEMMAP_SHADOW_SEALED, OWN_PFN) != -EAGAIN;
+	}
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u entries are not barred", n);
+
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	KUNIT_EXPECT_EQ(test, page->index, 1);
+	stray_wipe(folio);
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
+}
+
+static void store_to_joined_entry_bars_the_others(struct kunit *test)
+{
+	store_to_joined_entry(test, false);
+}
+
+/* The updater has taken the bar off: it might have begun to part entries. */
+static void store_that_loses_its_bar_bars_again(struct kunit *test)
+{
+	store_to_joined_entry(test, true);
+}
+
+/*
+ * The store of another thread meets a folio that is being rolled back: its fault
+ * handler has barred all entries, and their TLBI is through, when it is held up.
+ * Later the first entry is parted; at that very moment a second store bars them all,
+ * and before the TLBI of that is through the first one goes on. If the updater did
+ * not wait for it, it finds a bar, and lets its store through to one of two output
+ * addresses.
+ */
+static struct flight {
+	struct folio *folio;
+	struct task_struct *task;
+	struct completion start;
+	bool at_bar;			/* when the first bar is taken off */
+	bool held, go, done;		/* the thread's */
+	bool started, second, over;	/* the updater's */
+	struct page *parted;
+	unsigned int holds, waits;
+	bool unequal;
+} flight;
+
+/* Tail entries: of a store when the folio is joined, the thread's, the second one. */
+#define FLIGHT_JOINED	0
+#define FLIGHT_THREAD	2
+#define FLIGHT_SECOND	1
+
+static struct page *flight_page(unsigned int n)
+{
+	return folio_page(flight.folio, (n + 1) * PAGES_PER_ENTRY + HEAD_PAGES + n);
+}
+
+static void flight_store(unsigned int n)
+{
+	WRITE_ONCE(flight_page(n)->index, n + 1);
+}
+
+static void flight_wait(const bool *what)
+{
+	const u64 end = ktime_get_ns() + 5 * NSEC_PER_SEC;
+
+	while (!READ_ONCE(*what) && ktime_get_ns() < end)
+		cpu_relax();
+}
+
+static int flight_thread(void *test)
+{
+	current->kunit_test = test;
+	wait_for_completion(&flight.start);
+	flight_store(FLIGHT_THREAD);
+	WRITE_ONCE(flight.done, true);
+
+	return 0;
+}
+
+static void flight_start(void)
+{
+	if (flight.started)
+		return;
+	flight.started = true;
+	complete(&flight.start);
+	flight_wait(&flight.held);
+}
+
+static void flight_hold(struct folio *folio, unsigned int lo, unsigned int hi)
+{
+	const unsigned int hold = flight.holds++;
+
+	/* So that there are bars to be taken off. */
+	if (hold == HOLD_JOINED)
+		flight_store(FLIGHT_JOINED);
+	if (hold == HOLD_REJOINED && !flight.at_bar)
+		flight_start();
+}
+
+static bool flight_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
+{
+	bool done;
+
+	if (current != flight.task && flight.at_bar && pte_val(old) & BARRED &&
+	    pte_val(new) == (pte_val(old) & ~BARRED))
+		flight_start();
+	done = REAL(vmemmap_shadow_cmpxchg(ptep, old, new));
+	if (done && current != flight.task && flight.started && !flight.second &&
+	    vmemmap_shadow_pte_state(old) == VMEMMAP_SHADOW_JOINED &&
+	    vmemmap_shadow_pte_state(new) == VMEMMAP_SHADOW_SEALED) {
+		flight.second = true;
+		flight.parted = pte_page(new);
+		flight_store(FLIGHT_SECOND);
+	}
+
+	return done;
+}
+
+/* That of the second store's bars, and that of the thread's. */
+static void flight_tlbi_run(unsigned long start, unsigned long nr)
+{
+	if (current != flight.task && flight.second && !flight.over) {
+		flight.over = true;
+		WRITE_ONCE(flight.go, true);
+		flight_wait(&flight.done);
+		flight.unequal = memcmp(page_to_virt(flight.parted), flight.folio,
+					PAGE_SIZE);
+	}
+	REAL_VOID(vmemmap_shadow_tlbi_run(start, nr));
+	if (current == flight.task && !flight.held) {
+		WRITE_ONCE(flight.held, true);
+		flight_wait(&flight.go);
+	}
+}
+
+static void flight_wait_readers(void)
+{
+	if (flight.started) {
+		flight.waits++;
+		WRITE_ONCE(flight.go, true);
+		flight_wait(&flight.done);
+	}
+	REAL_VOID(vmemmap_shadow_wait_readers());
+}
+
+static const bool flight_at_bar[] = { false, true };
+
+static void flight_desc(const bool *at_bar, char *desc)
+{
+	strscpy(desc, *at_bar ? "since the first bar is taken off" :
+				"since all entries are sealed", KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(flight, flight_at_bar, flight_desc);
+
+static void handler_in_flight_is_waited_for(struct kunit *test)
+{
+	static const unsigned int stores[] = {
+		FLIGHT_JOINED, FLIGHT_THREAD, FLIGHT_SECOND,
+	};
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	unsigned int i;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+
+	memset(&flight, 0, sizeof(flight));
+	flight.folio = folio;
+	flight.at_bar = *(const bool *)test->param_value;
+	init_completion(&flight.start);
+	flight.task = kthread_run(flight_thread, test, "shadow_flight");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(flight.task));
+	kunit_deactivate_static_stub(test, vmemmap_shadow_wait_readers);
+	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
+				   flight_wait_readers);
+	kunit_activate_static_stub(test, vmemmap_shadow_hold, flight_hold);
+	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg, flight_cmpxchg);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_run, flight_tlbi_run);
+	vmemmap_shadow_optimize_folio(folio);
+	/* If it has not got there. */
+	flight_start();
+	WRITE_ONCE(flight.go, true);
+	flight_wait(&flight.done);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi_run);
+
+	KUNIT_EXPECT_FALSE_MSG(test, flight.unequal,
+			       "a store went to one of two output addresses");
+	KUNIT_EXPECT_TRUE(test, flight.held);
+	KUNIT_EXPECT_TRUE(test, flight.over);
+	KUNIT_EXPECT_TRUE(test, flight.done);
+	KUNIT_EXPECT_EQ(test, flight.waits, 1);
+	for (i = 0; i < ARRAY_SIZE(stores); i++)
+		KUNIT_EXPECT_EQ(test, flight_page(stores[i])->index, stores[i] + 1);
+	stray_wipe(folio);
+	expect_restored(test, folio);
 	put_huge_folio(test, folio);
 }
 
@@ -1850,19 +2264,24 @@ static void hot_remove_of_optimized_folio_frees_nothing(struct kunit *test)
 #ifdef CONFIG_MEMORY_HOTPLUG
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	const unsigned long start = (unsigned long)folio;
+	const unsigned long end = start + folio_nr_pages(folio) * sizeof(struct page);
 	const unsigned long free = global_zone_page_state(NR_FREE_PAGES);
+	const int nid = folio_nid(folio);
 	pte_t *ptep = vmemmap_shadow_ptep(start);
 	pte_t before;
 
 	watch_violations(test);
 	vmemmap_shadow_optimize_folio(folio);
 	before = *ptep;
-	vmemmap_free(start, start + folio_nr_pages(folio) * sizeof(struct page),
-		     NULL);
+	vmemmap_free(start, end, NULL);
 	expect_violation(test, "hot-remove of a folio that is optimized");
 	KUNIT_EXPECT_EQ(test, pte_val(*ptep), pte_val(before));
 	expect_optimized(test, folio);
+	/* Nothing is hot-added there, either, as long as it is. */
+	KUNIT_EXPECT_EQ(test, -EBUSY, vmemmap_populate(start, end, nid, NULL));
 	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+	expect_restored(test, folio);
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_populate(start, end, nid, NULL));
 	expect_restored(test, folio);
 	kunit_info(test, "free pages before %lu, after %lu", free,
 		   global_zone_page_state(NR_FREE_PAGES));
@@ -1879,10 +2298,7 @@ static void skip_tlbi(unsigned long start, unsigned long nr)
 {
 	if (nr_rounds == skip_round)
 		return;
-	kunit_deactivate_static_stub(kunit_get_current_test(), vmemmap_shadow_tlbi);
-	vmemmap_shadow_tlbi(start, nr);
-	kunit_activate_static_stub(kunit_get_current_test(), vmemmap_shadow_tlbi,
-				   skip_tlbi);
+	REAL_VOID(vmemmap_shadow_tlbi(start, nr));
 }
 
 static void count_rounds(void)
@@ -2270,6 +2686,7 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE_PARAM(operations_on_mixed_list_do_what_is_left,
 			 where_gen_params),
 	KUNIT_CASE_PARAM(operations_on_list_keep_its_order, where_gen_params),
+	KUNIT_CASE(entries_of_several_windows_are_opened_last),
 	KUNIT_CASE(restore_list_without_memory_keeps_progress),
 	KUNIT_CASE(optimize_of_self_hosted_vmemmap_is_refused),
 	KUNIT_CASE_PARAM(stray_store_is_kept_and_its_folio_rolled_back,
@@ -2277,11 +2694,15 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(restore_under_fire_gives_up_and_can_be_repeated),
 	KUNIT_CASE(optimize_of_list_under_fire_carries_on_with_the_rest),
 	KUNIT_CASE(roll_back_under_fire_is_left_to_restore),
+	KUNIT_CASE(roll_back_gives_each_entry_its_own_page),
 	KUNIT_CASE(restore_of_list_under_fire_gives_up_and_can_be_repeated),
 	KUNIT_CASE(stale_fault_is_retried_and_counted),
 	KUNIT_CASE(stale_fault_without_end_is_not_forgiven),
 	KUNIT_CASE(fault_below_read_only_table_is_not_forgiven),
 	KUNIT_CASE(recovery_that_loses_its_step_looks_again),
+	KUNIT_CASE(store_to_joined_entry_bars_the_others),
+	KUNIT_CASE(store_that_loses_its_bar_bars_again),
+	KUNIT_CASE_PARAM(handler_in_flight_is_waited_for, flight_gen_params),
 	KUNIT_CASE(fault_that_is_no_store_to_a_window_is_not_forgiven),
 	KUNIT_CASE(reference_of_alias_is_refused),
 	KUNIT_CASE(reference_of_page_that_is_freed_meanwhile_is_refused),

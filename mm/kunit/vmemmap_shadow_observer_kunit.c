@@ -25,6 +25,7 @@
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/pgtable.h>
+#include <linux/poison.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
@@ -56,7 +57,7 @@ static struct observer {
 	const char *violation;		/* CONFIG_VMEMMAP_SHADOW_DEBUG's first */
 	unsigned int read_only;
 	unsigned int twice, most_twice;	/* entries with two output addresses */
-	unsigned int stores, rounds, tlbis, singles, waits, allocs, freed;
+	unsigned int stores, rounds, tlbis, singles, runs, waits, allocs, freed;
 	unsigned int since;		/* stores, since the counts were taken */
 	unsigned int fail_alloc_at;	/* count from 0; UINT_MAX: never fail */
 	bool fail_note;			/* there is no memory to note anything in */
@@ -225,7 +226,9 @@ static void check_all(void)
 	}
 }
 
-#define STRAY_WORD	0x5aUL
+/* In a word that is something else in the head's own than in a plain tail. */
+#define STRAY_WORD	((struct address_space *)0x5aUL)
+#define HEADS_WORD	((struct address_space *)0x1230)
 
 /* Set a flag in a tail that the entry maps, or a word, as anybody could. */
 static void inject_store(struct watched *w)
@@ -236,7 +239,7 @@ static void inject_store(struct watched *w)
 	obs.injecting = true;
 	obs.target = (struct page *)w->addr + obs.target_index;
 	if (obs.word)
-		WRITE_ONCE(obs.target->private, STRAY_WORD);
+		WRITE_ONCE(obs.target->mapping, STRAY_WORD);
 	else
 		set_bit(PG_owner_priv_1, &obs.target->flags);
 	obs.injecting = false;
@@ -418,6 +421,19 @@ static void obs_tlbi_one(unsigned long addr)
 		drop_cached(w);
 }
 
+static void obs_tlbi_run(unsigned long start, unsigned long nr)
+{
+	struct watched *w;
+	unsigned long key;
+
+	REAL_VOID(vmemmap_shadow_tlbi_run(start, nr));
+	obs.runs++;
+	xa_for_each(&obs.entries, key, w) {
+		if (w->addr - start < nr * PAGE_SIZE)
+			drop_cached(w);
+	}
+}
+
 static void obs_wait_readers(void)
 {
 	/* The first one of an operation; others come before roll-backs. */
@@ -514,6 +530,7 @@ static int observer_init(struct kunit *test)
 	kunit_activate_static_stub(test, vmemmap_shadow_tlbi, obs_tlbi);
 	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_sync, obs_tlbi_sync);
 	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_one, obs_tlbi_one);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_run, obs_tlbi_run);
 	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
 				   obs_wait_readers);
 	kunit_activate_static_stub(test, vmemmap_shadow_alloc_pages,
@@ -1011,7 +1028,7 @@ static void each_allocation_fails_in_turn(struct kunit *test)
 
 static bool is_strayed(const struct page *page)
 {
-	return obs.word ? page->private == STRAY_WORD :
+	return obs.word ? page->mapping == STRAY_WORD :
 			  test_bit(PG_owner_priv_1, &page->flags);
 }
 
@@ -1026,7 +1043,8 @@ static bool stray_is_there(struct folio *folio)
 /*
  * Is it where nobody has stored it, when the folio is restored? Of a store through
  * a JOINED entry no copy is left but where it was made, in the head's page, and one
- * to a plain tail of that page is copied with it.
+ * to a plain tail of that page is copied with it. Nor is a copy left of what the
+ * head had there before.
  */
 static bool stray_spreads(struct folio *folio)
 {
@@ -1036,22 +1054,27 @@ static bool stray_spreads(struct folio *folio)
 	    obs.target_index >= HEAD_PAGES)
 		return false;
 	for (i = HEAD_PAGES; i < folio_nr_pages(folio); i++) {
-		if (folio_page(folio, i) != obs.target &&
-		    is_strayed(folio_page(folio, i)))
+		const struct page *page = folio_page(folio, i);
+
+		if (page != obs.target &&
+		    (is_strayed(page) || page->mapping != TAIL_MAPPING))
 			return true;
 	}
 
 	return false;
 }
 
-static void wipe(struct folio *folio)
+/* Undo it, where the head had this in the word. */
+static void wipe(struct folio *folio, struct address_space *heads)
 {
 	unsigned long i;
 
 	for (i = 0; i < folio_nr_pages(folio); i++) {
-		clear_bit(PG_owner_priv_1, &folio_page(folio, i)->flags);
-		if (folio_page(folio, i)->private == STRAY_WORD)
-			folio_page(folio, i)->private = 0;
+		struct page *page = folio_page(folio, i);
+
+		clear_bit(PG_owner_priv_1, &page->flags);
+		if (page->mapping == STRAY_WORD)
+			page->mapping = i < HEAD_PAGES ? heads : TAIL_MAPPING;
 	}
 }
 
@@ -1098,8 +1121,14 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	const struct inject_param *p = test->param_value;
 	const long recoveries = vmemmap_shadow_counter("write recoveries");
 	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct address_space **word = &folio_page(folio, p->target)->mapping;
+	struct address_space *const before = *word;
+	struct address_space *heads = before;
 	unsigned int at, ops, lost = 0, undone = 0, failed = 0, spread = 0;
 
+	/* As the hugetlb controller has it: a copy of it does not look plain. */
+	if (p->word)
+		*word = heads = HEADS_WORD;
 	watch(test, folio);
 	obs.few_readers = folio_nr_pages(folio) > READ_WHOLE;
 	obs.target_index = p->target;
@@ -1126,13 +1155,15 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 		if (p->restore)
 			ops = obs.nr_ops;
 
-		wipe(folio);
+		wipe(folio, heads);
 		if (!obs.target || ret || obs.failures)
 			break;
 	}
 	expect_nothing_seen(test);
 	KUNIT_EXPECT_EQ(test, failed, 0);
-	KUNIT_EXPECT_EQ(test, lost, 0);
+	/* What comes before the round that seals may hit a word that means nothing. */
+	if (!p->word)
+		KUNIT_EXPECT_EQ(test, lost, 0);
 	KUNIT_EXPECT_EQ(test, spread, 0);
 	/* There was one at each of all that there are when there is none. */
 	KUNIT_EXPECT_EQ(test, at, ops);
@@ -1145,7 +1176,10 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	 * where the others were barred.
 	 */
 	KUNIT_EXPECT_EQ(test, obs.singles, 2 * obs.from_sealed + obs.from_joined);
-	KUNIT_EXPECT_GT(test, obs.from_joined, 0);
+	KUNIT_EXPECT_EQ(test, obs.runs, obs.from_joined);
+	/* Behind the seals of restore this CPU's TLB lets a store through. */
+	if (p->when == INJECT_BEFORE || !p->restore)
+		KUNIT_EXPECT_GT(test, obs.from_joined, 0);
 	if (!p->restore)
 		KUNIT_EXPECT_GT(test, undone, 0);
 	expect_restored(test, folio);
@@ -1153,6 +1187,7 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 		   at, vmemmap_shadow_counter("write recoveries") - recoveries,
 		   undone);
 	unwatch_all();
+	*word = before;
 	put_huge_folio(test, folio);
 }
 

@@ -64,7 +64,8 @@ kunit_qemu()
 	fi
 }
 
-# config_check CONFIG FRAGMENT...: every line of the fragments must hold.
+# config_check CONFIG FRAGMENT...: every line of the fragments must hold, but for those
+# that a later fragment takes back.
 config_check()
 {
 	local config=$1 line sym bad=0
@@ -90,7 +91,11 @@ config_check()
 			say "The kernel's configuration refused $line; it has: $(grep "^$sym=" "$config")" >&2
 			bad=1
 		fi
-	done < <(cat "$@")
+	done < <(cat "$@" | awk '
+		/^CONFIG_/ { split($0, a, "="); at[a[1]] = NR }
+		/^# CONFIG_.* is not set$/ { at[$2] = NR }
+		{ text[NR] = $0 }
+		END { for (s in at) print text[at[s]] }')
 	return $bad
 }
 
@@ -149,4 +154,32 @@ guest_kernel()
 	shift 2
 	kernel_build "$name" arm64 Image "$top/configs/guest.config" \
 		"$top/configs/$granule.config" "$top/configs/hvo.config" "$@"
+}
+
+# module_build NAME: build tests/module/NAME.c for the kernel that was built last; sets
+# ko. Returns 1 where it cannot be built or linked; module_log says why.
+module_build()
+{
+	local dir=$obj/hvo-module/$1 stamp
+	local -a kmake
+
+	ko=$dir/$1.ko
+	module_log=$build/log/module-$1.log
+	stamp=$({ cat "$obj/.hvo-built" "$top/tests/module/$1.c"; } | sha256sum)
+	if [ "$(cat "$dir/.hvo-built" 2>/dev/null)" = "$stamp" ]; then
+		[ -f "$ko" ]
+		return
+	fi
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	cp "$top/tests/module/$1.c" "$dir"
+	echo "obj-m := $1.o" >"$dir/Kbuild"
+	# The kernel has no module of its own: what it exports is all that there is.
+	cp "$obj/vmlinux.symvers" "$obj/Module.symvers"
+	kmake_args arm64 "$obj"
+	{
+		"${kmake[@]}" modules_prepare && "${kmake[@]}" "M=$dir" modules
+	} </dev/null >"$module_log" 2>&1 || rm -f "$ko"
+	echo "$stamp" >"$dir/.hvo-built"
+	[ -f "$ko" ]
 }

@@ -341,3 +341,39 @@ void pin(int cpu)
 	CPU_SET(cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
 }
+
+int open_port(const char *name, int flags)
+{
+	size_t len = strlen(name);
+
+	for (int i = 0; i < 1000; i++, usleep(10000)) {
+		DIR *dir = opendir("/sys/class/virtio-ports");
+		struct dirent *d;
+
+		while (dir && (d = readdir(dir))) {
+			char path[300], buf[32] = "";
+			int fd;
+
+			if (d->d_name[0] == '.')
+				continue;
+			snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", d->d_name);
+			fd = open(path, O_RDONLY);
+			if (fd < 0)
+				continue;
+			if (read(fd, buf, sizeof(buf) - 1) < 0)
+				buf[0] = '\0';
+			close(fd);
+			if (strncmp(buf, name, len) || buf[len] != '\n')
+				continue;
+			snprintf(path, sizeof(path), "/dev/%s", d->d_name);
+			fd = open(path, flags);
+			if (fd >= 0) {
+				closedir(dir);
+				return fd;
+			}
+		}
+		if (dir)
+			closedir(dir);
+	}
+	return -1;
+}

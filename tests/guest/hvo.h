@@ -57,6 +57,8 @@ long shadow_stat(const char *name);
 /* Tail entries of a page of this size. */
 unsigned long nr_tails(const struct hstate *h);
 
+/* The virtio-serial port of that name, which may come up a moment after us; or -1. */
+int open_port(const char *name, int flags);
 void compact(void);
 void pin(int cpu);
 double now_ms(void);

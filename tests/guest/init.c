@@ -14,7 +14,6 @@
  * A case that begins with '!' is a twin that must fail: its status is turned
  * round, and only an orderly failure counts.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -34,41 +33,6 @@ static void mount_one(const char *type, const char *dir)
 	mkdir(dir, 0755);
 	if (mount(type, dir, type, 0, NULL) && errno != EBUSY)
 		printf("init: mount %s: %s\n", dir, strerror(errno));
-}
-
-/* Open the port named "results"; it may come up a moment after us. */
-static int open_channel(void)
-{
-	for (int i = 0; i < 1000; i++, usleep(10000)) {
-		DIR *dir = opendir("/sys/class/virtio-ports");
-		struct dirent *d;
-
-		while (dir && (d = readdir(dir))) {
-			char path[300], name[32] = "";
-			int fd;
-
-			if (d->d_name[0] == '.')
-				continue;
-			snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", d->d_name);
-			fd = open(path, O_RDONLY);
-			if (fd < 0)
-				continue;
-			if (read(fd, name, sizeof(name) - 1) < 0)
-				name[0] = '\0';
-			close(fd);
-			if (strcmp(name, "results\n"))
-				continue;
-			snprintf(path, sizeof(path), "/dev/%s", d->d_name);
-			fd = open(path, O_WRONLY);
-			if (fd >= 0) {
-				closedir(dir);
-				return fd;
-			}
-		}
-		if (dir)
-			closedir(dir);
-	}
-	return -1;
 }
 
 /* Run one case; its exit code, or -1 when it did not exit by itself. */
@@ -110,7 +74,7 @@ int main(int argc, char **argv)
 	mount_one("tmpfs", "/tmp");
 	setenv("PATH", "/bin", 1);
 
-	fd = open_channel();
+	fd = open_port("results", O_WRONLY);
 	if (fd < 0) {
 		printf("init: no results channel\n");
 		goto off;

@@ -28,10 +28,13 @@
 #define MAX_NODES 4
 #define MAX_KEPT 64
 
-/* KiB of the vmemmap of all memory, when nothing is given back. */
+/*
+ * KiB of the vmemmap of all memory, when nothing is given back. The counters have
+ * page_ext in them, too: page_ext=N bytes for each page, where the kernel has one.
+ */
 static long whole_vmemmap_kb(void)
 {
-	return known_kb() / page_kb * struct_page_size / KB;
+	return known_kb() / page_kb * (struct_page_size + number("page_ext", 0)) / KB;
 }
 
 /* Every page of the mapping holds its own offset. */
@@ -90,15 +93,65 @@ static long boot_memory_kb(void)
 	return meminfo_kb("MemTotal") + vmstat("nr_memmap_boot_pages") * (long)page_kb;
 }
 
+static long node_kb(int node, const char *name)
+{
+	char path[64], buf[128], *p;
+	long kb = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), NODE_DIR "node%d/meminfo", node);
+	f = fopen(path, "r");
+	while (f && fgets(buf, sizeof(buf), f)) {
+		p = strstr(buf, name);
+		if (p && p[strlen(name)] == ':')
+			kb = strtol(p + strlen(name) + 1, NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+static const char *node_pool(int node, const struct hstate *h)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), NODE_DIR "node%d/hugepages/hugepages-%lukB/nr_hugepages",
+		 node, h->size_kb);
+	return path;
+}
+
+/* "hugepages=N", or "hugepages=NODE:N,...", whose nodes have to have just that. */
+static long asked_for(const char *text, const struct hstate *h)
+{
+	long sum = 0, node, n;
+
+	if (!strchr(text, ':'))
+		return strtol(text, NULL, 10);
+	while (sscanf(text, "%ld:%ld", &node, &n) == 2) {
+		if (read_long(node_pool(node, h)) != n)
+			fail("node %ld: %ld pages of %lu kB, the command line asked for %ld",
+			     node, read_long(node_pool(node, h)), h->size_kb, n);
+		sum += n;
+		text = strchr(text, ',');
+		if (!text)
+			break;
+		text++;
+	}
+	return sum;
+}
+
 /*
  * The pools that the command line asks for are there, optimized, before anybody
  * could look: all counters start from what they saved. They are used, freed to
  * nothing and filled again. The twin finds them empty.
+ *
+ * grace=N: there were at most so many grace periods. Its twin allows none.
  */
 static int boot_pools(void)
 {
 	static char cmdline[4096];
 	long asked[MAX_HSTATES] = { 0 }, saved_kb = 0, pages = 0, pools_kb = 0;
+	long grace = shadow_stat("grace periods");
 	long total = boot_memory_kb(), before_kb, freed_kb;
 	struct hstate *h = NULL;
 	int fd = open("/proc/cmdline", O_RDONLY), n = 0;
@@ -114,7 +167,7 @@ static int boot_pools(void)
 				return CASE_SKIP;
 			}
 		} else if (!strncmp(p, "hugepages=", 10) && h) {
-			asked[h - hstates] = strtol(p + 10, NULL, 10);
+			asked[h - hstates] = asked_for(p + 10, h);
 			n++;
 		}
 	}
@@ -133,9 +186,12 @@ static int boot_pools(void)
 			line("# %ld pages of %lu kB", got, hstates[i].size_kb);
 	}
 	start_kb = whole_vmemmap_kb();
-	line("# vmemmap %ld kB of %ld, MemTotal %ld kB, %ld folios optimized, %ld bytes saved",
+	line("# vmemmap %ld kB of %ld, MemTotal %ld kB, %ld folios optimized, %ld bytes saved, %ld grace periods",
 	     memmap_kb(), start_kb, meminfo_kb("MemTotal"), shadow_stat("folios optimized"),
-	     shadow_stat("bytes saved now"));
+	     shadow_stat("bytes saved now"), grace);
+	if (option("grace") && grace > number("grace", 0))
+		fail("%ld grace periods for %ld pages, expected at most %ld", grace, pages,
+		     number("grace", 0));
 	if (memmap_kb() != start_kb - saved_kb)
 		fail("the vmemmap has %ld kB of %ld, expected %ld", memmap_kb(), start_kb,
 		     start_kb - saved_kb);
@@ -216,33 +272,6 @@ static int cma(void)
 	}
 	line("# %ld rounds of %ld pages of %lu kB, CMA has %ld kB", rounds, want, h->size_kb, total);
 	return 0;
-}
-
-static long node_kb(int node, const char *name)
-{
-	char path[64], buf[128], *p;
-	long kb = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), NODE_DIR "node%d/meminfo", node);
-	f = fopen(path, "r");
-	while (f && fgets(buf, sizeof(buf), f)) {
-		p = strstr(buf, name);
-		if (p && p[strlen(name)] == ':')
-			kb = strtol(p + strlen(name) + 1, NULL, 10);
-	}
-	if (f)
-		fclose(f);
-	return kb;
-}
-
-static const char *node_pool(int node, const struct hstate *h)
-{
-	static char path[128];
-
-	snprintf(path, sizeof(path), NODE_DIR "node%d/hugepages/hugepages-%lukB/nr_hugepages",
-		 node, h->size_kb);
-	return path;
 }
 
 static int count_nodes(void)

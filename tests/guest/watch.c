@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -218,10 +219,27 @@ static int read_only(void)
 	return 0;
 }
 
+/* name=NAME: the module /lib/NAME.ko is loaded. */
+static int module(void)
+{
+	const char *name = option("name");
+	char path[64];
+	int fd;
+
+	if (!name)
+		fatal("no name");
+	snprintf(path, sizeof(path), "/lib/%s.ko", name);
+	fd = open(path, O_RDONLY);
+	if (syscall(SYS_finit_module, fd, "", 0))
+		fatal("%s: the module cannot be loaded: %s", path, strerror(errno));
+	return 0;
+}
+
 static const struct one_case all[] = {
 	{ "trace", trace },
 	{ "state", state },
 	{ "read-only", read_only },
+	{ "module", module },
 };
 
 int main(int argc, char **argv)

@@ -150,12 +150,11 @@ struct shadow_was {
 
 /**
  * struct shadow_batch - folios that are stepped together
- * @folio:	the folios, all of one size and one node
+ * @folio:	the folios, all of one size
  * @was:	the struct pages of their own
  * @nr:		how many they are
  * @max:	how many they may be
  * @nr_tails:	number of tail entries of each folio
- * @nid:	the node of their vmemmap
  * @failed:	folios (bit n: folio[n]) with an entry that did not step
  * @pages:	pages in hand: parted from an entry, or allocated for one. Each
  *		is for one entry only, whose address page_private() has: the
@@ -175,7 +174,6 @@ struct shadow_batch {
 	unsigned int nr;
 	unsigned int max;
 	unsigned int nr_tails;
-	int nid;
 	DECLARE_BITMAP(failed, SHADOW_BATCH);
 	struct list_head pages;
 };
@@ -429,22 +427,28 @@ void vmemmap_shadow_copy(void *to, const void *from, const void *was,
 	memcpy(to, was, size);
 }
 
-/**
- * vmemmap_shadow_tlbi() - issue the TLBIs of a run of entries
- * @start:	the address that the first of them maps
- * @nr:		how many they are
- */
-SHADOW_FAULT_OPERATION
-void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
+/* Without TLBI by range there is a cap, as in flush_tlb_kernel_range(). */
+static __always_inline void shadow_tlbi_issue(unsigned long start, unsigned long nr)
 {
-	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi, start, nr);
-
-	/* Without TLBI by range there is a cap, as in flush_tlb_kernel_range(). */
 	if (system_supports_tlb_range() || nr <= MAX_DVM_OPS)
 		__flush_tlb_range_op(vaale1is, start, nr, PAGE_SIZE, 0, 3, false,
 				     lpa2_is_enabled());
 	else
 		__tlbi(vmalle1is);
+}
+
+/**
+ * vmemmap_shadow_tlbi() - issue the TLBIs of a run of entries
+ * @start:	the address that the first of them maps
+ * @nr:		how many they are
+ */
+VISIBLE_IF_KUNIT
+void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi, start, nr);
+
+	shadow_tlbi_issue(start, nr);
+	shadow_debug_issued(start, nr);
 }
 
 /**
@@ -454,7 +458,7 @@ void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr)
  * second half of [G], see shadow_tlbi_round(). The ISB gives this CPU, too, the
  * new entries.
  */
-SHADOW_FAULT_OPERATION
+VISIBLE_IF_KUNIT
 void vmemmap_shadow_tlbi_sync(void)
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi_sync);
@@ -478,6 +482,22 @@ void vmemmap_shadow_tlbi_one(unsigned long addr)
 
 	dsb(ish);
 	__tlbi(vaale1is, __TLBI_VADDR(addr, 0));
+	__tlbi_sync_s1ish();
+	isb();
+}
+
+/**
+ * vmemmap_shadow_tlbi_run() - complete a TLBI of a run of entries, in any context
+ * @start:	the address that the first of them maps
+ * @nr:		how many they are
+ */
+SHADOW_FAULT_OPERATION
+void vmemmap_shadow_tlbi_run(unsigned long start, unsigned long nr)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_tlbi_run, start, nr);
+
+	dsb(ish);
+	shadow_tlbi_issue(start, nr);
 	__tlbi_sync_s1ish();
 	isb();
 }
@@ -864,9 +884,7 @@ static bool shadow_bar_folio(pte_t *ptep, unsigned long addr)
 	}
 
 	end = shadow_tail_addr(folio, nr_tails);
-	dsb(ish);
-	vmemmap_shadow_tlbi(head, (end - head) >> PAGE_SHIFT);
-	vmemmap_shadow_tlbi_sync();
+	vmemmap_shadow_tlbi_run(head, (end - head) >> PAGE_SHIFT);
 
 	return true;
 }
@@ -1021,10 +1039,9 @@ bool __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 	 */
 	rcu_read_lock();
 	atomic_inc(&shadow_handlers);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic(); /* [L] */
 	ret = shadow_recover(ptep, addr);
-	smp_mb__before_atomic();
-	atomic_dec(&shadow_handlers);
+	atomic_dec_return_release(&shadow_handlers);
 	rcu_read_unlock();
 
 	return ret;
@@ -1376,10 +1393,16 @@ static struct page *shadow_take_page(struct list_head *pages, unsigned long addr
 /* The rule, checked							    */
 
 #ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
-static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new)
+/*
+ * A barred entry is only opened, which is all that the exchange does then. And
+ * contents are looked at for a while: the handler may let a store to the head's
+ * page through meanwhile, and the exchange will fail.
+ */
+static void shadow_debug_step(pte_t *ptep, unsigned long addr, pte_t old,
+			      pte_t new)
 {
 	const pteval_t diff = pte_val(old) ^ pte_val(new);
-	const pteval_t perm = SHADOW_TAG | PTE_WRITE | PTE_RDONLY;
+	const pteval_t perm = SHADOW_TAG | SHADOW_BARRED | PTE_WRITE | PTE_RDONLY;
 
 	if (xa_load(&shadow_unsynced, addr >> PAGE_SHIFT))
 		vmemmap_shadow_violation("a step, and no TLBI since the last one");
@@ -1391,7 +1414,9 @@ static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new)
 
 	if (diff & (PTE_WRITE | PTE_RDONLY) || pte_val(old) & PTE_WRITE)
 		vmemmap_shadow_violation("the output address of a writable entry changes");
-	else if (memcmp(shadow_alias(old), shadow_alias(new), PAGE_SIZE))
+	else if (!shadow_is_barred(old) &&
+		 memcmp(shadow_alias(old), shadow_alias(new), PAGE_SIZE) &&
+		 pte_val(__ptep_get(ptep)) == pte_val(old))
 		vmemmap_shadow_violation("an output address changes, and the contents differ");
 }
 
@@ -1437,7 +1462,11 @@ static bool shadow_debug_may_release(const struct shadow_batch *b)
 	return !mapped;
 }
 #else
-static void shadow_debug_step(unsigned long addr, pte_t old, pte_t new) { }
+static void shadow_debug_step(pte_t *ptep, unsigned long addr, pte_t old,
+			      pte_t new)
+{
+}
+
 static bool shadow_debug_may_release(const struct shadow_batch *b)
 {
 	return true;
@@ -1460,7 +1489,7 @@ static void shadow_wait_readers(void)
  */
 static void shadow_wait_handlers(void)
 {
-	smp_mb();
+	smp_mb(); /* [L] */
 	if (atomic_read_acquire(&shadow_handlers))
 		shadow_wait_readers();
 }
@@ -1499,7 +1528,6 @@ static void shadow_tlbi_round(const struct shadow_batch *b,
 		while (++i < b->nr && !lo && (unsigned long)b->folio[i] == end)
 			end = shadow_tail_addr(b->folio[i], hi);
 
-		shadow_debug_issued(start, (end - start) >> PAGE_SHIFT);
 		vmemmap_shadow_tlbi(start, (end - start) >> PAGE_SHIFT);
 	}
 	vmemmap_shadow_tlbi_sync();
@@ -1575,7 +1603,7 @@ static int shadow_step(pte_t *ptep, unsigned long addr,
 	if (vmemmap_shadow_pte_state(old) == from) {
 		if (shadow_maps_head(from) == shadow_maps_head(to))
 			pfn = pte_pfn(old);
-		shadow_debug_step(addr, old, shadow_mk_pte(old, to, pfn));
+		shadow_debug_step(ptep, addr, old, shadow_mk_pte(old, to, pfn));
 	}
 	ret = vmemmap_shadow_step(ptep, from, to, pfn);
 	if (!ret)
@@ -1833,7 +1861,6 @@ static void shadow_optimize_windows(struct shadow_batch *b)
 	/* From here on no store reaches the pages but through their aliases. */
 	shadow_tlbi_round_all(b);
 	vmemmap_shadow_hold(b->folio[0], 0, b->nr_tails);
-	shadow_wait_handlers();
 
 	for (lo = 0; lo < b->nr_tails; lo = hi) {
 		u64 opened;
@@ -2208,7 +2235,9 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 	 * its previous life, before the freeze, may be about to compare and
 	 * exchange it still, and an arm64 CAS needs write permission even if
 	 * its comparison fails. page_ref_add_unless() does both in one RCU
-	 * read-side critical section: after a grace period it is done.
+	 * read-side critical section: after a grace period it is done. So is
+	 * every fault handler that has seen one of these entries read-only
+	 * the last time: [L].
 	 */
 	shadow_wait_readers();
 

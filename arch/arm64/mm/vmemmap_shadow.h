@@ -34,6 +34,7 @@ void vmemmap_shadow_copy(void *to, const void *from, const void *was,
 void vmemmap_shadow_tlbi(unsigned long start, unsigned long nr);
 void vmemmap_shadow_tlbi_sync(void);
 void vmemmap_shadow_tlbi_one(unsigned long addr);
+void vmemmap_shadow_tlbi_run(unsigned long start, unsigned long nr);
 void vmemmap_shadow_wait_readers(void);
 unsigned int vmemmap_shadow_alloc_pages(int nid, unsigned int nr,
 					struct page **pages);
