@@ -550,8 +550,7 @@ byte stored_a[NT], stored_b[NT];
 /* C: __vmemmap_shadow_fault: atomic_inc */
 /* C: __vmemmap_shadow_fault: smp_mb__after_atomic */
 /* C: __vmemmap_shadow_fault: shadow_recover */
-/* C: __vmemmap_shadow_fault: smp_mb__before_atomic */
-/* C: __vmemmap_shadow_fault: atomic_dec */
+/* C: __vmemmap_shadow_fault: atomic_dec_return_release */
 /* C: __vmemmap_shadow_fault: rcu_read_unlock */
 #define HANDLER_LOCK(who)	atomic { RCU_LOCK(who); handlers++ }
 #define HANDLER_UNLOCK(who)	atomic { handlers--; RCU_UNLOCK(who) }
@@ -636,10 +635,12 @@ inline fault(c, e, who)
 		atomic { ISSUE(c, e) };
 		atomic { COMPLETE(c, e) };
 #elif !defined(NO_BAR_TLBI)
-		/* C: shadow_bar_folio: dsb */
-		/* C: shadow_bar_folio: vmemmap_shadow_tlbi */
+		/* C: shadow_bar_folio: vmemmap_shadow_tlbi_run */
+		/* C: vmemmap_shadow_tlbi_run: dsb */
+		/* C: vmemmap_shadow_tlbi_run: shadow_tlbi_issue */
 		atomic { EACH_AT(ISSUE, c) };
-		/* C: shadow_bar_folio: vmemmap_shadow_tlbi_sync */
+		/* C: vmemmap_shadow_tlbi_run: __tlbi_sync_s1ish */
+		/* C: vmemmap_shadow_tlbi_run: isb */
 		atomic { EACH_AT(COMPLETE, c) };
 #endif
 		reached_barred = 1
@@ -1087,8 +1088,9 @@ inline tlbi_round()
 	/* C: shadow_tlbi_round_all: shadow_tlbi_round */
 	/* C: shadow_tlbi_round: dsb */
 	/* C: shadow_tlbi_round: vmemmap_shadow_tlbi */
-	/* C: vmemmap_shadow_tlbi: __flush_tlb_range_op */
-	/* C: vmemmap_shadow_tlbi: __tlbi */
+	/* C: vmemmap_shadow_tlbi: shadow_tlbi_issue */
+	/* C: shadow_tlbi_issue: __flush_tlb_range_op */
+	/* C: shadow_tlbi_issue: __tlbi */
 	atomic { EACH(ISSUE_ALL) };
 	/* C: shadow_tlbi_round: vmemmap_shadow_tlbi_sync */
 	/* C: vmemmap_shadow_tlbi_sync: __tlbi_sync_s1ish */

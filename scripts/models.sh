@@ -164,8 +164,8 @@ if [ -z "$RUN" ]; then
 		's/SHARED --seal--> JOINED --part--> SEALED/SHARED --part--> SEALED/'
 	bound_twin "a state that the document has otherwise is noticed" "state SHARED: not the same" header \
 		'/^#define SHADOW_TAGS_OF_HEAD/,/^$/s/JOINED\) \| SHADOW_TAG_BIT\(SHADOW_TAG_SHARED/JOINED/'
-	bound_twin "a TLBI round that the C code loses is noticed" "shadow_optimize_window: " code \
-		'/^static void shadow_optimize_window/,/^}/s/shadow_tlbi_round\(b, lo, hi\);//'
+	bound_twin "a TLBI round that the C code loses is noticed" "shadow_optimize_windows: " code \
+		'/^static void shadow_optimize_windows/,/^}/s/shadow_tlbi_round_all\(b\);//'
 	bound_twin "a call that is new in the C code is noticed" "shadow_fill: " code \
 		's/^(\t)vmemmap_shadow_copy\(/\1flush_cache_page(page);&/'
 	bound_twin "a store that is no operation is noticed" "shadow_fill: stores through page" code \
