@@ -52,6 +52,7 @@ def functions(text):
 
 
 def calls(body):
+    body = re.sub(r"\basm volatile\b", "asm", body)
     return [n for n in re.findall(r"\b(\w+)\s*\(", body) if n not in KEYWORDS]
 
 

@@ -48,30 +48,37 @@
  * Names that end in -harm are without the rules, which leaves what their
  * violation leads to.
  *
- * The protocol as it is to be:
+ * The protocol as it is to be. No run lets contents differ in any word:
  *   run chain                    pass                           -DOBSERVERS=2
+ *   run chain-windows            pass                           -DOBSERVERS=1 -DWINDOWS=2
  *   run chain-literal            pass                           -DLITERAL -DOBSERVERS=1
  *   run taker                    pass                           -DTAKER -DOBSERVERS=1
  *   run taker-no-fault           pass                           -DTAKER -DNO_RECOVERY
- *   run lookup-pinned            pass                           -DLOOKUP -DLOOKUP_IN_RCU -DKEY_PINNED -DCYCLES=2
- *   run lookup-roll-back         pass:roll_back                 -DLOOKUP -DLOOKUP_IN_RCU -DKEY_PINNED -DSTRAYS=1 -DTRIES=1
- *   run stray                    pass:recovered,stale,roll_back -DSTRAYS=1 -DOBSERVERS=1
- *   run stray-gives-up           pass:gave_up                   -DSTRAYS=1 -DOBSERVERS=1 -DTRIES=1
- *   run strays                   pass:recovered,gave_up,roll_back -DSTRAYS=2 -DTRIES=1 -DFLAG_A_ONLY
+ *   run lookup                   pass                           -DLOOKUP -DLOOKUP_IN_RCU -DCYCLES=2
+ *   run lookup-roll-back         pass:roll_back                 -DLOOKUP -DLOOKUP_IN_RCU -DSTRAYS=1 -DTRIES=1 -DFLAG_A_ONLY
+ *   run strict-contents          pass:recovered,barred,stale,waited,roll_back -DSTRAYS=1
+ *   run strict-windows           pass:recovered,barred,gave_up,roll_back -DSTRAYS=1 -DTRIES=1 -DWINDOWS=2
+ *   run strict-words             pass:recovered,barred,roll_back -DSTRAYS=1 -DWORDS
+ *   run strict-head              pass:recovered,barred,roll_back -DSTRAYS=1 -DTRIES=1 -DSTRAY_HEAD
+ *   run stray                    pass:recovered,gave_up         -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
+ *   run strays                   pass:recovered,gave_up,roll_back -DSTRAYS=2 -DTRIES=1 -DSPLIT
+ *   run strays-elsewhere         pass:recovered,waited,gave_up,roll_back -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
  *   run stray-twice              pass:recovered,roll_back       -DSTRAYS=1 -DTRIES=1 -DCYCLES=2
- *   run stray-literal-big        big:pass                       -DLITERAL -DSTRAYS=1 -DTRIES=1 -DFLAG_A_ONLY -DOTHER_CPU
+ *   run stray-taker              pass:recovered                 -DSTRAYS=1 -DTRIES=1 -DTAKER -DFLAG_A_ONLY
  *   run taker-literal            pass                           -DLITERAL -DTAKER -DNO_RECOVERY
- *   run stray-head               pass:recovered,roll_back       -DSTRAYS=1 -DTRIES=1 -DSTRAY_HEAD
- *   run stray-taker              pass:recovered                 -DSTRAYS=1 -DTRIES=1 -DTAKER
- *   run memory-failure           pass                           -DSTRAYS=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DSTRICT -DNO_RECOVERY
+ *   run memory-failure           pass                           -DSTRAYS=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DNO_RECOVERY
  *   run with-reference           pass                           -DSTRAYS=1 -DWITH_REFERENCE -DNO_RECOVERY
  *   run nobody-waits             pass:halted                    -DSTRAYS=1 -DTRIES=1 -DWATCH -DHALTS
  *   run terminates               cycle:none                     -DSTRAYS=1 -DTRIES=1
- *   run strays-big               big:pass                       -DSTRAYS=2 -DTRIES=1
+ *   run three-big                big:pass                       -DTHREE -DOBSERVERS=1
+ *   run three-strict-big         big:pass                       -DTHREE -DSTRAYS=1 -DTRIES=1 -DFLAG_A_ONLY -DWINDOWS=2
+ *   run stray-literal-big        big:pass                       -DLITERAL -DSTRAYS=1 -DTRIES=1 -DFLAG_A_ONLY -DOTHER_CPU
  *   run literal-big              big:pass                       -DLITERAL -DOBSERVERS=2
- *   run strays-tries-big         big:pass                       -DSTRAYS=2 -DTRIES=2
- *   run strays-head-big          big:pass                       -DSTRAYS=2 -DTRIES=1 -DSTRAY_HEAD
- *   run stray-taker-big          big:pass                       -DSTRAYS=1 -DTRIES=1 -DTAKER -DOBSERVERS=1
+ *   run stray-tries-big          big:pass                       -DSTRAYS=1 -DOBSERVERS=1
+ *   run strays-big               big:pass                       -DSTRAYS=2 -DTRIES=1 -DFLAG_A_ONLY
+ *   run strays-elsewhere-big     big:pass                       -DSTRAYS=2 -DTRIES=1 -DFLAG_A_ONLY -DOTHER_CPU
+ *   run strays-tries-big         big:pass                       -DSTRAYS=2 -DTRIES=2 -DSPLIT -DOTHER_CPU
+ *   run stray-taker-big          big:pass                       -DSTRAYS=1 -DTRIES=1 -DTAKER -DFLAG_A_ONLY -DOBSERVERS=1
  *
  * Steps that the architecture forbids:
  *   run direct                   fails:rule_writable            -DOBSERVERS=1 -DDIRECT
@@ -106,33 +113,57 @@
  *   run blind-equalize           fails:store_lost               -DBLIND_EQUALIZE -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
  *   run blind-replain            fails:store_lost               -DBLIND_REPLAIN -DSTRAYS=1 -DTRIES=1
  *   run no-replain               fails:not_plain_after_restore  -DNO_REPLAIN
+ *   run replain-once             fails:not_plain_after_restore  -DREPLAIN_ONCE -DSTRAYS=1 -DWORDS
+ *   run no-note                  fails:not_plain_after_restore  -DNO_NOTE -DSTRAYS=1 -DTRIES=1 -DWORDS
+ *   run no-note-flags            pass:roll_back                 -DNO_NOTE -DSTRAYS=1 -DTRIES=1
  *   run noted-early              fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DNOTE_EARLY
  *   run noted-once               fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DNOTE_ONCE
- *   run head-last                fails:neither_head_nor_tail    -DHEAD_LAST -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP
- *   run flags-first              fails:neither_head_nor_tail    -DFLAGS_FIRST -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP
+ *   run head-in-flight           fails:rule_contents            -DHEAD_IN_FLIGHT -DSTRAYS=1 -DTRIES=1 -DSTRAY_HEAD
+ *   run head-last                fails:neither_head_nor_tail    -DHEAD_LAST -DLOOKUP -DLOOKUP_IN_RCU
+ *   run flags-first              fails:neither_head_nor_tail    -DFLAGS_FIRST -DLOOKUP -DLOOKUP_IN_RCU
  *   run two-updaters             fails:page_lost                -DTWO_UPDATERS
+ *
+ * All entries sealed first, none opened before the last is joined or parted:
+ *   run seal-late-optimize       fails:rule_contents            -DSEAL_LATE=1 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
+ *   run seal-late-restore        fails:rule_contents            -DSEAL_LATE=2 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
+ *   run open-early-optimize      fails:rule_contents            -DOPEN_EARLY=1 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
+ *   run open-early-restore       pass:recovered,roll_back       -DOPEN_EARLY=2 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
+ *
+ * Handlers in flight:
+ *   run no-wait-restore          fails:rule_contents            -DNO_WAIT=1 -DSTRAYS=1 -DTRIES=1
+ *   run no-wait-roll-back        fails:rule_contents            -DNO_WAIT=2 -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
+ *   run wait-early               fails:rule_contents            -DWAIT_EARLY -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
+ *   run wait-before-round        pass:recovered,waited,roll_back -DWAIT_BEFORE_ROUND -DSTRAYS=1
+ *   run no-check                 fails:rule_contents            -DNO_CHECK -DSTRAYS=1 -DTRIES=1
+ *   run no-check-of-bars         pass:recovered,barred,roll_back -DNO_CHECK_OF_BARS -DSTRAYS=1
+ *   run no-extra-round           pass:recovered,barred,roll_back -DNO_EXTRA_ROUND -DSTRAYS=1
+ *   run handler-no-count         fails:rule_contents            -DNO_HANDLER_COUNT -DSTRAYS=1 -DTRIES=1
+ *   run handler-counts-late      fails:rule_writable            -DHANDLER_COUNTS_LATE -DSTRAYS=1 -DTRIES=1
+ *   run handler-no-rcu           fails:rule_contents            -DNO_HANDLER_RCU -DSTRAYS=1 -DTRIES=1
+ *   run handler-no-rcu-harm      fails:store_lost               -DNO_HANDLER_RCU -DSTRAYS=2 -DTRIES=1 -DNO_RULES -DOBSERVERS=1 -DFLAG_A_ONLY
  *
  * Recovery:
  *   run no-recovery              fails:unrecovered_store        -DSTRAYS=1 -DNO_RECOVERY
+ *   run handler-opens-own-only   fails:rule_contents            -DHANDLER_OPENS_OWN_ONLY -DSTRAYS=1 -DTRIES=1
+ *   run no-bar-tlbi              fails:rule_writable            -DNO_BAR_TLBI -DSTRAYS=1 -DTRIES=1
+ *   run bar-own-tlbi             fails:rule_contents            -DBAR_OWN_TLBI -DSTRAYS=1 -DTRIES=1
+ *   run unbar-late               fails:rule_contents            -DUNBAR_LATE -DSTRAYS=1 -DTRIES=1
  *   run no-recovery-tlbi         fails:rule_writable            -DSTRAYS=1 -DTRIES=1 -DNO_RECOVERY_TLBI
  *   run no-recovery-tlbi-harm    fails:store_lost               -DSTRAYS=1 -DTRIES=1 -DNO_RECOVERY_TLBI -DNO_RULES -DOBSERVERS=1
  *   run no-stale-tlbi            cycle:found                    -DSTRAYS=1 -DTRIES=1 -DNO_STALE_TLBI
  *   run handler-locks            fails:somebody_waits           -DSTRAYS=1 -DLOCKING -DWATCH
  *   run handler-locks-elsewhere  fails:somebody_waits           -DSTRAYS=1 -DOTHER_CPU -DLOCKING -DWATCH -DHALTS
- *   run handler-no-rcu           fails:rule_writable            -DSTRAYS=1 -DTRIES=1 -DNO_HANDLER_RCU
- *   run handler-no-rcu-harm      fails:store_lost               -DSTRAYS=2 -DTRIES=1 -DNO_HANDLER_RCU -DNO_RULES -DOBSERVERS=1 -DFLAG_A_ONLY
- *   run handler-keeps-value      fails:rule_writable            -DSTRAYS=1 -DTRIES=1 -DNO_HANDLER_RCU -DHANDLER_KEEPS_VALUE
- *   run roll-back-no-gp          fails:rule_writable            -DSTRAYS=2 -DTRIES=1 -DNO_GP_ROLL_BACK
- *   run strict-contents          fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DSTRICT
- *   run strict-head              fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DSTRICT -DSTRAY_HEAD
  *   run strict-flags             fails:store_lost               -DSTRAYS=2 -DTRIES=1 -DSTRICT_FLAGS -DFLAG_A_ONLY
  *
  * References: which test, which grace period:
  *   run no-retest                pass                           -DTAKER -DNO_RETEST -DNO_RECOVERY
- *   run no-test                  pass                           -DTAKER -DNO_TEST -DNO_RECOVERY
+ *   run no-test                  fails:unrecovered_store        -DTAKER -DNO_TEST -DNO_RECOVERY
+ *   run no-test-recovered        pass                           -DTAKER -DNO_TEST
  *   run no-test-no-retest        fails:ref_through_fake_head    -DTAKER -DNO_TEST -DNO_RETEST
+ *   run no-test-gp-restore       pass                           -DTAKER -DNO_TEST -DGP_RESTORE -DNO_RECOVERY
  *   run test-first               fails:ref_through_fake_head    -DTAKER -DTEST_FIRST -DNO_RETEST
- *   run test-first-retest        pass                           -DTAKER -DTEST_FIRST -DNO_RECOVERY
+ *   run test-first-retest        fails:unrecovered_store        -DTAKER -DTEST_FIRST -DNO_RECOVERY
+ *   run test-first-gp-restore    pass                           -DTAKER -DTEST_FIRST -DGP_RESTORE -DNO_RECOVERY
  *   run no-gp                    fails:unrecovered_store        -DTAKER -DNO_GP_OPTIMIZE -DNO_RECOVERY
  *   run no-gp-no-retest          fails:ref_through_fake_head    -DTAKER -DNO_GP_OPTIMIZE -DALWAYS_TESTED -DNO_RETEST
  *   run no-gp-no-test            pass                           -DTAKER -DNO_GP_OPTIMIZE -DALWAYS_TESTED -DNO_TEST
@@ -140,10 +171,6 @@
  *   run no-gp-always-tested      pass:recovered                 -DTAKER -DNO_GP_OPTIMIZE -DALWAYS_TESTED
  *   run no-drop                  fails:somebody_waits           -DTAKER -DNO_GP_OPTIMIZE -DALWAYS_TESTED -DNO_DROP -DWATCH
  *   run drop-twice               fails:refcount_wrong           -DTAKER -DNO_GP_OPTIMIZE -DALWAYS_TESTED -DDROP_TWICE
- *   run no-gp-restore            pass                           -DTAKER -DNO_GP_RESTORE -DNO_RECOVERY
- *   run no-gp-restore-first      fails:unrecovered_store        -DTAKER -DTEST_FIRST -DNO_GP_RESTORE -DNO_RECOVERY
- *   run no-gp-restore-no-test    fails:unrecovered_store        -DTAKER -DNO_TEST -DNO_GP_RESTORE -DNO_RECOVERY
- *   run no-gp-restore-stray      fails:rule_writable            -DSTRAYS=1 -DTRIES=1 -DNO_GP_RESTORE
  *   run final-read-only          fails:unrecovered_store        -DTAKER -DTEST_FIRST -DFINAL_READ_ONLY -DNO_RECOVERY
  *
  * memory_failure():
@@ -152,13 +179,10 @@
  *   run mf-no-head-check         fails:poison_missed            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DNO_HEAD_CHECK
  *
  * Lookups:
- *   run lookup-no-reread         fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP -DNO_REREAD
- *   run lookup                   pass                           -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP -DCYCLES=2
- *   run lookup-roll-back-drops   fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP -DSTRAYS=1 -DTRIES=1
- *   run lookup-key-drops         fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU
- *   run lookup-no-rcu            fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_NO_KEY -DCYCLES=2
- *   run key-late                 fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DKEY_GP -DKEY_LATE
- *   run key-early                fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DKEY_EARLY
+ *   run lookup-no-reread         fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DNO_REREAD
+ *   run lookup-no-rcu            fails:neither_head_nor_tail    -DLOOKUP -DCYCLES=2
+ *   run key-late                 fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DKEY_LATE
+ *   run key-drops                fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DKEY_DROPS
  */
 #include "vmemmap_shadow_chain.h"
 
@@ -176,6 +200,18 @@
 #endif
 #ifndef NO_TLBI
 #define NO_TLBI 0
+#endif
+#ifndef WINDOWS
+#define WINDOWS 1
+#endif
+#ifndef SEAL_LATE
+#define SEAL_LATE 0
+#endif
+#ifndef OPEN_EARLY
+#define OPEN_EARLY 0
+#endif
+#ifndef NO_WAIT
+#define NO_WAIT 0
 #endif
 
 /*
@@ -202,7 +238,8 @@ hidden byte page_lost;			/* neither mapped nor freed, or both */
 hidden byte somebody_waits;		/* the end is never reached */
 
 /* Places that a run is expected to reach. */
-hidden byte reached_roll_back, reached_gave_up, reached_recovered, reached_stale, reached_halted;
+hidden byte reached_roll_back, reached_gave_up, reached_recovered, reached_stale, reached_halted,
+	    reached_barred, reached_waited;
 
 #define CHECK(name, cond)	assert((cond) || name)
 #ifdef NO_RULES
@@ -214,11 +251,19 @@ hidden byte reached_roll_back, reached_gave_up, reached_recovered, reached_stale
 /* ------------------------------------------------------------------------ */
 /* Pages								    */
 
-#define NT		2			/* tail entries */
+#ifdef THREE
+#define NT		3			/* tail entries */
+#define EACH(what)	what(0); what(1); what(2)
+#define ALL(test)	(test(0) && test(1) && test(2))
+#else
+#define NT		2
+#define EACH(what)	what(0); what(1)
+#define ALL(test)	(test(0) && test(1))
+#endif
 #define HEAD		0			/* the head's vmemmap page */
 #define OWN(e)		(1 + (e))		/* those of the tails, */
 #define FRESH(e)	(1 + NT + (e))		/* those they get at restore */
-#define NPAGES		5
+#define NPAGES		(1 + 2 * NT)
 
 /* What a page's first struct page says of itself, in the order of its life. */
 #define ORDER0		0	/* an order-0 page, in a life before the folio */
@@ -236,9 +281,24 @@ hidden byte reached_roll_back, reached_gave_up, reached_recovered, reached_stale
 
 byte kind[NPAGES];
 byte ref[NPAGES];		/* reference count of the first struct page */
-bit flag_a[NPAGES];		/* a flag in the first struct page */
-bit flag_b[NPAGES];		/* one in a struct page further back */
+byte word_a[NPAGES];		/* a word in the first struct page, */
+bit flag_b[NPAGES];		/* a flag in one further back */
 bit freed[NPAGES];
+
+/*
+ * word_a is 0 in a plain tail and HEADS in the head. A stray store makes STRAY of
+ * it, or, where it is one of a flag, adds that.
+ */
+#define HEADS		1
+#define STRAY		2
+#ifdef WORDS
+#define STRAYED(a)	STRAY
+#define WITHOUT(a, b)	((a) == (b) -> 0 : (a))
+#else
+#define STRAYED(a)	((a) | STRAY)
+#define WITHOUT(a, b)	((a) & ~(b))
+#endif
+#define HAS_STRAY(p)	(word_a[p] & STRAY)
 
 /* ------------------------------------------------------------------------ */
 /* Entries and TLBs							    */
@@ -246,6 +306,7 @@ bit freed[NPAGES];
 #define NCPUS		3
 
 byte tag[NT];
+bit bar[NT];			/* no step but one that opens it */
 byte oa[NT];
 short tlb[NCPUS * NT];
 
@@ -260,7 +321,7 @@ bit broken[NT];
 #define PAGE(t)		((t) >> 1)
 #define MAY_WRITE(t)	((t) & 1)
 #define BIT(p, w)	(1 << (2 * (p) + (w)))
-#define ANY_WRITABLE	682
+#define ANY_WRITABLE	10922
 #define NOW(e)		(VALID(e) * BIT(oa[e], SHADOW_TAG_IS_WRITABLE(tag[e])))
 
 #ifdef LITERAL
@@ -285,21 +346,16 @@ hidden byte x_t, x_v;
 
 #define HAS(s, p)	(((s) >> (2 * (p))) & 3)
 #define ONLY(s, p)	(!((s) & ~(BIT(p, 0) | BIT(p, 1))))
-#define ONE_PAGE(s)	(ONLY(s, 0) || ONLY(s, 1) || ONLY(s, 2) || ONLY(s, 3) || ONLY(s, 4))
-
-/*
- * Contents are equal. The struct pages of all tail entries that map the head's
- * page are the same bytes, and so are the head page's own: a stray store to one
- * changes all. What such a store changes does not count here until the next round
- * has completed, except with -DSTRICT.
- */
-#define SAME_FLAGS(p, q) (flag_a[p] == flag_a[q] && flag_b[p] == flag_b[q])
-#if STRAYS && !defined(STRICT)
-bit head_strayed;
-#define SAME(p, q)	(kind[p] == kind[q] && ref[p] == ref[q] && (head_strayed || SAME_FLAGS(p, q)))
+#if NT == 3
+#define ONE_PAGE(s)	(ONLY(s, 0) || ONLY(s, 1) || ONLY(s, 2) || ONLY(s, 3) ||	\
+			 ONLY(s, 4) || ONLY(s, 5) || ONLY(s, 6))
 #else
-#define SAME(p, q)	(kind[p] == kind[q] && ref[p] == ref[q] && SAME_FLAGS(p, q))
+#define ONE_PAGE(s)	(ONLY(s, 0) || ONLY(s, 1) || ONLY(s, 2) || ONLY(s, 3) || ONLY(s, 4))
 #endif
+
+/* Contents are equal, in every word. */
+#define SAME(p, q)	(kind[p] == kind[q] && ref[p] == ref[q] &&		\
+			 word_a[p] == word_a[q] && flag_b[p] == flag_b[q])
 #define SAME_IF(s, p, q) (!HAS(s, p) || SAME(p, q))
 
 /*
@@ -308,8 +364,13 @@ bit head_strayed;
  * only in a state where that does not hold. It is looked at first in every one.
  */
 #define ALL_LIVE(e)	(LIVE(0, e) | LIVE(1, e) | LIVE(2, e))
-#define SAME_ALL(s, p)	(SAME_IF(s, 0, p) && SAME_IF(s, 1, p) && SAME_IF(s, 2, p) &&	\
+#define SAME_5(s, p)	(SAME_IF(s, 0, p) && SAME_IF(s, 1, p) && SAME_IF(s, 2, p) &&	\
 			 SAME_IF(s, 3, p) && SAME_IF(s, 4, p))
+#if NT == 3
+#define SAME_ALL(s, p)	(SAME_5(s, p) && SAME_IF(s, 5, p) && SAME_IF(s, 6, p))
+#else
+#define SAME_ALL(s, p)	SAME_5(s, p)
+#endif
 #ifndef NO_RULES
 proctype rules()
 {
@@ -318,6 +379,10 @@ end:	do
 	:: !ONE_PAGE(ALL_LIVE(1)) && (ALL_LIVE(1) & ANY_WRITABLE) -> RULE(rule_writable, false)
 	:: !ONE_PAGE(ALL_LIVE(0)) && !SAME_ALL(ALL_LIVE(0), oa[0]) -> RULE(rule_contents, false)
 	:: !ONE_PAGE(ALL_LIVE(1)) && !SAME_ALL(ALL_LIVE(1), oa[1]) -> RULE(rule_contents, false)
+#if NT == 3
+	:: !ONE_PAGE(ALL_LIVE(2)) && (ALL_LIVE(2) & ANY_WRITABLE) -> RULE(rule_writable, false)
+	:: !ONE_PAGE(ALL_LIVE(2)) && !SAME_ALL(ALL_LIVE(2), oa[2]) -> RULE(rule_contents, false)
+#endif
 	od
 }
 #endif
@@ -344,7 +409,7 @@ inline entry_changed(e)
 /* A TLBI of one entry on all CPUs, issued and completed. */
 inline tlbi_issue(k, e)
 {
-	since[(k) * NT + e] = 1024 | NOW(e)
+	since[(k) * NT + e] = 16384 | NOW(e)
 }
 
 inline tlbi_complete(k, e)
@@ -376,6 +441,12 @@ inline translate(c, e)
 	MAYBE(c, e, 7)
 	MAYBE(c, e, 8)
 	MAYBE(c, e, 9)
+#if NT == 3
+	MAYBE(c, e, 10)
+	MAYBE(c, e, 11)
+	MAYBE(c, e, 12)
+	MAYBE(c, e, 13)
+#endif
 #ifdef BREAK_BEFORE_MAKE
 	:: !VALID(e) -> CHECK(invalid_entry, false)
 #endif
@@ -383,17 +454,22 @@ inline translate(c, e)
 	CHECK(freed_page_accessed, !freed[PAGE(x_t)])
 }
 
-/* One step of entry e, if it is in state from; page is for join and part. */
+/*
+ * One step of entry e, if it is in state from, and not barred or to be opened;
+ * page is for join and part.
+ */
 inline step(e, from, to, page, ok)
 {
 	atomic {
 		/* C: shadow_step: vmemmap_shadow_step */
-		/* C: vmemmap_shadow_step: vmemmap_shadow_cmpxchg */
+		/* C: vmemmap_shadow_step: shadow_step_from */
+		/* C: shadow_step_from: vmemmap_shadow_cmpxchg */
 		/* C: vmemmap_shadow_cmpxchg: cmpxchg_release */
 		if
-		:: tag[e] == from ->
+		:: tag[e] == from && (!bar[e] || SHADOW_TAG_IS_WRITABLE(to)) ->
 			RULE(illegal_step, SHADOW_CHAIN_HAS(from, to));
 			tag[e] = to;
+			bar[e] = 0;
 			if
 			:: SHADOW_TAG_MAPS_HEAD(from) != SHADOW_TAG_MAPS_HEAD(to) -> oa[e] = page
 			:: else
@@ -432,8 +508,10 @@ inline grace_period(u)
 /* ------------------------------------------------------------------------ */
 /* Others								    */
 
-byte key;			/* hugetlb_optimize_vmemmap_key */
-bit typed;			/* the folio is known as HugeTLB's */
+bit key;			/* hugetlb_optimize_vmemmap_key */
+bit typed;			/* the folio is known as HugeTLB's, */
+bit in_flight;			/* and in neither a pool nor use */
+byte handlers;			/* shadow_handlers */
 bit irq;			/* the updater's CPU is in an interrupt */
 bit finished;			/* the updater has finished */
 byte alive;			/* actors that have not finished */
@@ -450,22 +528,50 @@ byte stored_a[NT], stored_b[NT];
 /* The fault handler							    */
 
 /*
- * A TLBI of the handler's own comes before its step, but if it is held up
- * between the two the entry may have left its state and come back to it with
- * another page, or with the same one after a roll-back. So the handler is a
- * reader, and no operation gets as far as that without a grace period.
+ * Before it lets a store to the head's page through, the handler bars every entry
+ * of the folio that is read-only, so that none is joined or parted any more, and
+ * completes a TLBI of them all, so that none has two output addresses live. All
+ * were sealed before the first was joined or parted.
+ *
+ * If it is held up, an entry may have left its state and come back to it with
+ * another page; and what it found writable may be sealed again. So it raises a
+ * counter before it looks at any entry, and no operation that has sealed entries
+ * goes on before it has seen the counter at 0, or those who had raised it gone.
  */
-#ifndef NO_HANDLER_RCU
-/* C: __vmemmap_shadow_fault: rcu_read_lock */
-/* C: __vmemmap_shadow_fault: shadow_recover */
-/* C: __vmemmap_shadow_fault: rcu_read_unlock */
+#if defined(NO_HANDLER_RCU)
+#define HANDLER_LOCK(who)	handlers++
+#define HANDLER_UNLOCK(who)	handlers--
+#elif defined(NO_HANDLER_COUNT) || defined(HANDLER_COUNTS_LATE)
 #define HANDLER_LOCK(who)	RCU_LOCK(who)
-#define HANDLER_UNLOCK(who)	RCU_UNLOCK(who)
+#define HANDLER_UNLOCK(who)						\
+	atomic { if :: counted -> handlers--; counted = 0 :: else fi; RCU_UNLOCK(who) }
 #else
-#define HANDLER_LOCK(who)	skip
-#define HANDLER_UNLOCK(who)	skip
+/* C: __vmemmap_shadow_fault: rcu_read_lock */
+/* C: __vmemmap_shadow_fault: atomic_inc */
+/* C: __vmemmap_shadow_fault: smp_mb__after_atomic */
+/* C: __vmemmap_shadow_fault: shadow_recover */
+/* C: __vmemmap_shadow_fault: smp_mb__before_atomic */
+/* C: __vmemmap_shadow_fault: atomic_dec */
+/* C: __vmemmap_shadow_fault: rcu_read_unlock */
+#define HANDLER_LOCK(who)	atomic { RCU_LOCK(who); handlers++ }
+#define HANDLER_UNLOCK(who)	atomic { handlers--; RCU_UNLOCK(who) }
+#endif
+#ifdef HANDLER_COUNTS_LATE
+#define COUNT_LATE	if :: !counted -> atomic { handlers++; counted = 1 } :: else fi
+#else
+#define COUNT_LATE	skip
 #endif
 
+/* C: shadow_bar_folio: smp_rmb */
+/* C: shadow_bar_folio: vmemmap_shadow_cmpxchg */
+#define BAR(i)	atomic { if :: !SHADOW_TAG_IS_WRITABLE(tag[i]) -> bar[i] = 1 :: else fi }
+#define ISSUE(c, i)	tlbi_issue(HANDLER_TLBI(c), i)
+#define COMPLETE(c, i)	tlbi_complete(HANDLER_TLBI(c), i)
+#if NT == 3
+#define EACH_AT(what, c) what(c, 0); what(c, 1); what(c, 2)
+#else
+#define EACH_AT(what, c) what(c, 0); what(c, 1)
+#endif
 /* CPU c stored to entry e and has no leave to. hs and hp are 0 outside. */
 inline fault(c, e, who)
 {
@@ -479,16 +585,22 @@ inline fault(c, e, who)
 	do
 	:: atomic {
 		hs = tag[e];
-#ifdef HANDLER_KEEPS_VALUE
 		hp = oa[e];
-#endif
+		/* C: shadow_recover: shadow_retry_stale */
 		if
 		:: SHADOW_TAG_IS_WRITABLE(hs) ->
 #ifndef NO_STALE_TLBI
-			/* C: shadow_recover: dsb */
-			/* C: shadow_recover: __tlbi */
-			/* C: shadow_recover: dsb */
-			/* C: shadow_recover: isb */
+			/* C: shadow_retry_stale: dsb */
+			/* C: shadow_retry_stale: __tlbi */
+			/* C: shadow_retry_stale: dsb */
+			/* C: shadow_retry_stale: isb */
+			/* Would the store go through now? A static count of how often. */
+			/* C: shadow_retry_stale: asm */
+			/* C: shadow_retry_stale: isb */
+			/* C: shadow_retry_stale: WRITE_ONCE */
+			/* C: shadow_retry_stale: WRITE_ONCE */
+			/* C: shadow_retry_stale: WRITE_ONCE */
+			/* C: shadow_retry_stale: WRITE_ONCE */
 			tlb[(c) * NT + (e)] = NOW(e);
 #endif
 			hs = 0;
@@ -496,43 +608,59 @@ inline fault(c, e, who)
 			reached_stale = 1;
 			break
 		:: else
-#ifndef NO_RECOVERY_TLBI
-			/* C: shadow_recover: vmemmap_shadow_tlbi_one */
-			/* C: vmemmap_shadow_tlbi_one: dsb */
-			/* C: vmemmap_shadow_tlbi_one: __tlbi */
-			-> tlbi_issue(HANDLER_TLBI(c), e)
-#endif
 		fi
 	   };
+	   COUNT_LATE;
+#ifdef HANDLER_OPENS_OWN_ONLY
+#define BARS_FOLIO	false
+#else
+#define BARS_FOLIO	(hs == SHADOW_TAG_JOINED)
+#endif
+	   if
+	   :: !BARS_FOLIO
 #ifndef NO_RECOVERY_TLBI
-	   atomic {
+		->
+		/* C: shadow_recover: vmemmap_shadow_tlbi_one */
+		/* C: vmemmap_shadow_tlbi_one: dsb */
+		/* C: vmemmap_shadow_tlbi_one: __tlbi */
+		atomic { tlbi_issue(HANDLER_TLBI(c), e) };
 		/* C: vmemmap_shadow_tlbi_one: __tlbi_sync_s1ish */
 		/* C: vmemmap_shadow_tlbi_one: isb */
-		tlbi_complete(HANDLER_TLBI(c), e)
-	   };
+		atomic { tlbi_complete(HANDLER_TLBI(c), e) }
+		/* C: shadow_recover: shadow_step_from */
 #endif
+	   :: BARS_FOLIO ->
+		/* C: shadow_recover: shadow_bar_folio */
+		EACH(BAR);
+#ifdef BAR_OWN_TLBI
+		atomic { ISSUE(c, e) };
+		atomic { COMPLETE(c, e) };
+#elif !defined(NO_BAR_TLBI)
+		/* C: shadow_bar_folio: dsb */
+		/* C: shadow_bar_folio: vmemmap_shadow_tlbi */
+		atomic { EACH_AT(ISSUE, c) };
+		/* C: shadow_bar_folio: vmemmap_shadow_tlbi_sync */
+		atomic { EACH_AT(COMPLETE, c) };
+#endif
+		reached_barred = 1
+	   fi;
 	   atomic {
-		/* C: shadow_recover: vmemmap_shadow_step */
-#ifdef HANDLER_KEEPS_VALUE
+		/* C: shadow_recover: shadow_step_from */
 		if
-		:: oa[e] == hp
-		:: else -> hs = SHADOW_NR_TAGS
-		fi;
-		hp = 0;
-#endif
-		if
-		:: tag[e] == hs ->
+		:: tag[e] == hs && oa[e] == hp && (bar[e] || !BARS_FOLIO) ->
 			tag[e] = (hs == SHADOW_TAG_SEALED -> SHADOW_TAG_OWNED : SHADOW_TAG_SHARED);
 			RULE(illegal_step, SHADOW_CHAIN_HAS(hs, tag[e]));
+			bar[e] = 0;
 			entry_changed(e);
 #ifndef NO_RECOVERY_TLBI
 			/* C: shadow_recover: vmemmap_shadow_tlbi_one */
 			tlbi_issue(HANDLER_TLBI(c), e);
 #endif
 			hs = 0;
+			hp = 0;
 			reached_recovered = 1;
 			break
-		:: else -> hs = 0
+		:: else -> hs = 0; hp = 0
 		fi
 	   }
 	od;
@@ -587,9 +715,9 @@ proctype observer(byte c)
 #if STRAYS
 		CHECK(store_lost, !stored_b[e] || flag_b[PAGE(x_t)]);
 #ifdef STRICT_FLAGS
-		CHECK(store_lost, stored_a[e] != 1 || flag_a[PAGE(x_t)]);
+		CHECK(store_lost, stored_a[e] != 1 || HAS_STRAY(PAGE(x_t)));
 #endif
-		CHECK(store_lost, !stored_a[e] || flag_a[PAGE(x_t)] || flag_a[HEAD]);
+		CHECK(store_lost, !stored_a[e] || HAS_STRAY(PAGE(x_t)) || HAS_STRAY(HEAD));
 #endif
 		x_v = 0;
 		x_t = 0
@@ -633,12 +761,10 @@ proctype lookup()
 		:: found -> goto out
 		:: else
 		fi;
-#ifndef LOOKUP_NO_KEY
 		if
 		:: !key -> goto verdict
 		:: else
 		fi;
-#endif
 		LOOK(PG_HEAD_SET);
 		if
 		:: found -> goto out
@@ -685,7 +811,7 @@ out:		atomic { found = 0; was_order0 = 0 };
 proctype taker()
 {
 	byte e, r, p, hs, hp;
-	bit fake, faulted, guarded;
+	bit fake, faulted, guarded, counted;
 
 	if
 	:: e = 0
@@ -784,13 +910,13 @@ end:	atomic { fake = 0; guarded = 0; r = 0; p = 0; alive-- }
 /* Stray writers							    */
 
 #if STRAYS
-/* A flag is set in page p; e is the entry that it was reached by. */
+/* Something is stored to page p; e is the entry that it was reached by. */
 inline land(p, in_a)
 {
 	CHECK(freed_page_accessed, !freed[p]);
 	if
 	:: in_a ->
-		flag_a[p] = 1;
+		word_a[p] = STRAYED(word_a[p]);
 		if
 		:: e < NT -> stored_a[e] = (p == HEAD -> 2 : 1)
 		:: else
@@ -802,20 +928,22 @@ inline land(p, in_a)
 		:: else
 		fi
 	fi;
-#ifndef STRICT
-	if
-	:: p == HEAD -> head_strayed = 1
-	:: else
-	fi;
-#endif
 }
 
-#ifdef STRAY_HEAD
-#define ANY_ENTRY	if :: e = 0 :: e = 1 :: e = NT fi
+#if NT == 3
+#define THIRD		:: e = 2
 #else
-#define ANY_ENTRY	if :: e = 0 :: e = 1 fi
+#define THIRD
 #endif
-#ifdef FLAG_A_ONLY
+#ifdef STRAY_HEAD
+#define ANY_ENTRY	if :: e = 0 :: e = 1 THIRD :: e = NT fi
+#else
+#define ANY_ENTRY	if :: e = 0 :: e = 1 THIRD fi
+#endif
+#ifdef SPLIT
+/* The one on CPU 2 takes the first entry, the other one the last. */
+#define VICTIM		e = (c == 2 -> 0 : NT - 1); in_a = 1
+#elif defined(FLAG_A_ONLY)
 #define VICTIM		ANY_ENTRY; in_a = 1
 #else
 #define VICTIM		ANY_ENTRY; if :: in_a = 0 :: in_a = 1 fi
@@ -828,7 +956,7 @@ inline land(p, in_a)
 proctype stray(byte c)
 {
 	byte e, hs, hp;
-	bit in_a, refused;
+	bit in_a, refused, counted;
 #ifdef WITH_REFERENCE
 	bit held;
 #endif
@@ -863,7 +991,17 @@ proctype stray(byte c)
 again:	atomic {
 		skip;
 store:		if
-		:: e == NT -> land(HEAD, in_a); goto out
+		:: e == NT ->
+#if defined(HEAD_IN_FLIGHT) || defined(MEMORY_FAILURE)
+			land(HEAD, in_a);
+#else
+			/* In flight it is left alone. */
+			if
+			:: in_flight
+			:: else -> land(HEAD, in_a)
+			fi;
+#endif
+			goto out
 		:: else ->
 			translate(c, e);
 			refused = !MAY_WRITE(x_t);
@@ -913,12 +1051,14 @@ out:
 inline free_page(p)
 {
 	atomic {
-		RULE(freed_page_cached, !HAS(ALL_LIVE(0) | ALL_LIVE(1), p));
-		CHECK(page_lost, oa[0] != p && oa[1] != p);
+#define IN_NO_TLB(e)	(!HAS(ALL_LIVE(e), p))
+#define MAPPED_NOT(e)	(oa[e] != p)
+		RULE(freed_page_cached, ALL(IN_NO_TLB));
+		CHECK(page_lost, ALL(MAPPED_NOT));
 		freed[p] = 1;
 		hand = hand & ~(1 << p);
 		if
-		:: true -> kind[p] = JUNK; ref[p] = 1; flag_a[p] = 0; flag_b[p] = 0
+		:: true -> kind[p] = JUNK; ref[p] = 1; word_a[p] = 0; flag_b[p] = 0
 		:: true
 		fi
 	}
@@ -931,40 +1071,64 @@ inline free_pages()
 	:: hand & 4 -> free_page(2)
 	:: hand & 8 -> free_page(3)
 	:: hand & 16 -> free_page(4)
+#if NT == 3
+	:: hand & 32 -> free_page(5)
+	:: hand & 64 -> free_page(6)
+#endif
 	:: hand == 0 -> break
 	od
 }
 
-/* The window's TLBI round, of both entries. */
+/* A TLBI round, of all entries. */
+#define ISSUE_ALL(e)	tlbi_issue(UPDATER_TLBI, e)
+#define COMPLETE_ALL(e)	tlbi_complete(UPDATER_TLBI, e)
 inline tlbi_round()
 {
+	/* C: shadow_tlbi_round_all: shadow_tlbi_round */
 	/* C: shadow_tlbi_round: dsb */
 	/* C: shadow_tlbi_round: vmemmap_shadow_tlbi */
 	/* C: vmemmap_shadow_tlbi: __flush_tlb_range_op */
-	atomic {
-		tlbi_issue(UPDATER_TLBI, 0);
-		tlbi_issue(UPDATER_TLBI, 1)
-	};
+	/* C: vmemmap_shadow_tlbi: __tlbi */
+	atomic { EACH(ISSUE_ALL) };
 	/* C: shadow_tlbi_round: vmemmap_shadow_tlbi_sync */
 	/* C: vmemmap_shadow_tlbi_sync: __tlbi_sync_s1ish */
 	/* C: vmemmap_shadow_tlbi_sync: isb */
-	atomic {
-		tlbi_complete(UPDATER_TLBI, 0);
-		tlbi_complete(UPDATER_TLBI, 1);
-#if STRAYS && !defined(STRICT)
-		head_strayed = 0
-#endif
-	}
+	atomic { EACH(COMPLETE_ALL) }
 }
 
-#define PLAIN_PAGE(p)	(IS_PLAIN(kind[p]) && !ref[p] && !flag_a[p] && !flag_b[p])
+/* Those who look at entries in a fault handler have ended, or see what is sealed. */
+inline wait_handlers()
+{
+	/* C: shadow_wait_handlers: smp_mb */
+	/* C: shadow_wait_handlers: atomic_read_acquire */
+	if
+	:: handlers ->
+		/* C: shadow_wait_handlers: shadow_wait_readers */
+		reached_waited = 1;
+		grace_period(u)
+	:: else
+	fi
+}
 
-/*
- * Make the contents of a sealed page those of the head's; ok if nothing got in
- * between. noted is what the head's first struct page held when it was looked at.
- */
+#define PLAIN_PAGE(p)	(IS_PLAIN(kind[p]) && !ref[p] && !word_a[p] && !flag_b[p])
+
+/* What the head's first struct page held when it was looked at. */
+#ifdef NO_NOTE
+#define NOTED	word_a[HEAD]
+#else
+#define NOTED	noted
+#endif
+
+/* Make the contents of a sealed page those of the head's; ok if nothing got in between. */
 inline equalize(e)
 {
+	/* Pages of boot memory, not here: */
+	/* C: shadow_equalize: vmemmap_shadow_copy */
+	/*
+	 * What follows the folio's own struct pages is compared first. If it is
+	 * equal, it is as plain as that of the head, and is left alone.
+	 */
+	/* C: shadow_equalize: memcmp */
 	/* C: shadow_equalize: shadow_tail_is_plain */
 	atomic {
 		own = oa[e];
@@ -973,7 +1137,7 @@ inline equalize(e)
 #else
 		ok = PLAIN_PAGE(own);
 #endif
-		was = flag_a[own]
+		was = word_a[own]
 	};
 	if
 	:: ok ->
@@ -997,20 +1161,24 @@ inline equalize(e)
 #ifdef BLIND_EQUALIZE
 				:: true ->
 #else
-				:: flag_a[own] == was ->
+				:: word_a[own] == was ->
 #endif
 #ifndef HEAD_LAST
 					kind[own] = TURNING;
 #endif
-					flag_a[own] = noted
+					word_a[own] = NOTED
 #ifndef BLIND_EQUALIZE
 				:: else -> ok = 0
 #endif
 				fi
 			};
 			if
+			:: ok -> atomic { kind[own] = FAKE; was = flag_b[own] }
+			:: else
+			fi;
+			if
+			:: ok
 			:: ok ->
-				atomic { kind[own] = FAKE; was = flag_b[own] };
 #ifndef NO_SEALED_CHECK
 				ok = (tag[e] == SHADOW_TAG_SEALED);
 #endif
@@ -1037,18 +1205,14 @@ inline equalize(e)
 
 inline join(e)
 {
-	own = oa[e];
-	/* C: shadow_join_range: memcmp */
-#ifndef NO_EQUALIZE
-	ok = kind[own] == kind[HEAD] && ref[own] == ref[HEAD] && SAME_FLAGS(own, HEAD);
-#endif
 	atomic {
+		own = oa[e];
 		/* C: shadow_join_range: shadow_step */
 		if
 		:: ok -> step(e, SHADOW_TAG_SEALED, SHADOW_TAG_JOINED, HEAD, ok)
 		:: else
 		fi;
-		/* C: shadow_join_range: list_add */
+		/* C: shadow_join_range: shadow_hold_page */
 		if
 		:: ok -> hand = hand | (1 << own)
 		:: else
@@ -1059,61 +1223,61 @@ inline join(e)
 
 inline fill(p)
 {
+	/* C: shadow_fill_range: shadow_take_page */
+	/* C: shadow_fill_range: shadow_fill */
+	/* C: shadow_fill_range: list_add_tail */
 	/* C: shadow_fill: vmemmap_shadow_copy */
 	/* C: vmemmap_shadow_copy: copy_page */
 	/* C: vmemmap_shadow_copy: memcpy */
-	atomic { kind[p] = FAKE; ref[p] = 0; flag_a[p] = noted; flag_b[p] = flag_b[HEAD] }
+	atomic { kind[p] = FAKE; ref[p] = 0; word_a[p] = NOTED; flag_b[p] = flag_b[HEAD] }
 }
 
 /*
- * A page for entry e at restore: a new one, the other entry's if that one has got
- * this one's and so needs none, or by chance the one it once had, if nobody else
- * took it meanwhile.
+ * A page for entry e at restore: a new one, or by chance the one it once had, if
+ * nobody else took it meanwhile. It is for that entry only.
  */
 #define GET_PAGE(e)							\
 	if								\
 	:: !SHADOW_TAG_MAPS_HEAD(tag[e])				\
-	:: SHADOW_TAG_MAPS_HEAD(tag[e]) && !MAPPED(FRESH(e)) ->		\
+	:: SHADOW_TAG_MAPS_HEAD(tag[e]) ->				\
 		hand = hand | (1 << FRESH(e)); freed[FRESH(e)] = 0	\
-	:: SHADOW_TAG_MAPS_HEAD(tag[e]) && MAPPED(FRESH(e)) ->		\
-		hand = hand | (1 << FRESH(1 - (e))); freed[FRESH(1 - (e))] = 0 \
-	:: SHADOW_TAG_MAPS_HEAD(tag[e]) && freed[OWN(e)] && kind[OWN(e)] != JUNK && \
-	   !MAPPED(OWN(e)) ->						\
+	:: SHADOW_TAG_MAPS_HEAD(tag[e]) && freed[OWN(e)] && kind[OWN(e)] != JUNK -> \
 		freed[OWN(e)] = 0; hand = hand | (1 << OWN(e))		\
 	fi
-#define MAPPED(p)	(oa[0] == (p) || oa[1] == (p))
 
-/* Pages in hand are fungible: any of them. */
-inline part(e)
-{
-	if
-	:: tag[e] == SHADOW_TAG_JOINED ->
-		/* C: shadow_part_range: shadow_take_page */
-		atomic {
-			if
-			:: hand & 2 -> own = 1
-			:: hand & 4 -> own = 2
-			:: hand & 8 -> own = 3
-			:: hand & 16 -> own = 4
-			:: hand == 0 -> CHECK(page_lost, false)
-			fi;
-			hand = hand & ~(1 << own)
-		};
-		/* C: shadow_part_range: shadow_fill */
-		fill(own);
-		/* C: shadow_part_range: shadow_step */
-		/* C: shadow_part_range: list_add */
-		atomic {
-			step(e, SHADOW_TAG_JOINED, SHADOW_TAG_SEALED, own, ok);
-			if
-			:: ok
-			:: else -> hand = hand | (1 << own)
-			fi;
-			own = 0
-		}
-	:: else
+#define PAGE_FOR(e)	(hand & (1 << OWN(e)) -> OWN(e) : FRESH(e))
+#define FILL(e)								\
+	if								\
+	:: ok && tag[e] == SHADOW_TAG_JOINED ->				\
+		atomic {						\
+			CHECK(page_lost, hand & (1 << OWN(e) | 1 << FRESH(e))); \
+			filled = filled | (1 << e);			\
+			own = PAGE_FOR(e)				\
+		};							\
+		fill(own);						\
+		own = 0							\
+	:: else								\
 	fi
-}
+
+/* C: shadow_part_range: list_first_entry_or_null */
+/* C: shadow_part_range: shadow_step */
+/* C: shadow_part_range: list_move */
+#define PART(e)								\
+	atomic {							\
+		if							\
+		:: filled & (1 << e) ->					\
+			own = PAGE_FOR(e);				\
+			step(e, SHADOW_TAG_JOINED, SHADOW_TAG_SEALED, own, ok); \
+			if						\
+			:: ok -> hand = hand & ~(1 << own)		\
+			:: else						\
+			fi;						\
+			ok = 1;						\
+			own = 0;					\
+			filled = filled & ~(1 << e)			\
+		:: else							\
+		fi							\
+	}
 
 /* Turn a copy of the head into a plain tail. */
 inline replain(e)
@@ -1123,7 +1287,7 @@ inline replain(e)
 	if
 	:: kind[own] == FAKE ->
 #ifdef BLIND_REPLAIN
-		atomic { kind[own] = AGAIN; flag_a[own] = 0; flag_b[own] = 0 };
+		atomic { kind[own] = AGAIN; word_a[own] = 0; flag_b[own] = 0 };
 #else
 #ifdef FLAGS_FIRST
 		atomic { kind[own] = TURNING_BAD };
@@ -1133,13 +1297,7 @@ inline replain(e)
 #endif
 		/* C: shadow_replain: shadow_change_word */
 		/* C: shadow_replain: shadow_change_word */
-		atomic {
-			kind[own] = AGAIN;
-			if
-			:: noted -> flag_a[own] = 0
-			:: else
-			fi
-		};
+		atomic { kind[own] = AGAIN; word_a[own] = WITHOUT(word_a[own], NOTED) };
 #endif
 	:: else
 	fi;
@@ -1193,78 +1351,176 @@ inline replain(e)
 #define HALT
 #endif
 
+#define REPLAIN(e)							\
+	if								\
+	:: !SHADOW_TAG_MAPS_HEAD(tag[e]) -> replain(e)			\
+	:: else								\
+	fi
 inline replain_range()
 {
 	/* C: shadow_replain_range: shadow_replain */
 #ifdef NO_REPLAIN
 	skip
 #else
-	if
-	:: !SHADOW_TAG_MAPS_HEAD(tag[0]) -> replain(0)
-	:: else
-	fi;
-	if
-	:: !SHADOW_TAG_MAPS_HEAD(tag[1]) -> replain(1)
-	:: else
-	fi
+	EACH(REPLAIN)
 #endif
 }
 
-/* Take both entries to OWNED from wherever they are; gave_up if not. */
-inline restore_window()
+/* Steps of all entries that are in a state. */
+#define SEAL_SHARED(e)	step(e, SHADOW_TAG_SHARED, SHADOW_TAG_JOINED, 0, ok)
+#define OPEN_JOINED(e)	step(e, SHADOW_TAG_JOINED, SHADOW_TAG_SHARED, 0, ok)
+#define OPEN_SEALED(e)	step(e, SHADOW_TAG_SEALED, SHADOW_TAG_OWNED, 0, ok)
+#define UNBAR(e)	bar[e] = 0
+#ifdef NO_CHECK_OF_BARS
+#define IS_SHUT(e)	(tag[e] != SHADOW_TAG_SHARED)
+#else
+#define IS_SHUT(e)	(tag[e] != SHADOW_TAG_SHARED && !bar[e])
+#endif
+#define IS_OPEN(e)	(tag[e] == SHADOW_TAG_OWNED)
+#define OWN_PAGE(e)	(!SHADOW_TAG_MAPS_HEAD(tag[e]))
+
+#if NT == 3
+#define LAST_WINDOW(what) what(1); what(2)
+#else
+#define LAST_WINDOW(what) what(1)
+#endif
+
+/*
+ * Take all entries to OWNED from wherever they are; gave_up if not. Each try seals
+ * all that are SHARED, and parts them if none was opened since.
+ */
+inline restore_all(waits)
 {
 	tries = 0;
+	LOCK_WINDOW;
 	do
 	:: tries < TRIES ->
-		LOCK_WINDOW;
 #ifdef NOTE_EARLY
-		noted = flag_a[HEAD];
+		noted = word_a[HEAD];
 #endif
-		/* C: shadow_restore_window: shadow_tlbi_round */
+#ifdef WAIT_EARLY
+		wait_handlers();
+#endif
+		/* C: shadow_restore_windows: shadow_tlbi_round_all */
+#ifndef NO_EXTRA_ROUND
 		if
 		:: tries -> tlbi_round()
 		:: else
 		fi;
-		/* C: shadow_restore_window: shadow_step_those */
+#endif
+		/* C: shadow_restore_windows: shadow_unbar */
+		/* C: shadow_unbar: vmemmap_shadow_cmpxchg */
+#ifndef UNBAR_LATE
+		EACH(UNBAR);
+#endif
+		/* C: shadow_restore_windows: shadow_step_those */
 		/* C: shadow_step_those: shadow_step */
-		step(0, SHADOW_TAG_SHARED, SHADOW_TAG_JOINED, 0, ok);
-		step(1, SHADOW_TAG_SHARED, SHADOW_TAG_JOINED, 0, ok);
-		/* C: shadow_restore_window: shadow_tlbi_round */
+#if SEAL_LATE == 2
+		SEAL_SHARED(0);
+#else
+		EACH(SEAL_SHARED);
+#endif
+#ifdef WAIT_BEFORE_ROUND
+		wait_handlers();
+#endif
+		/* C: shadow_restore_windows: shadow_tlbi_round_all */
 		TLBI_R1;
 		HALT
-		/* C: shadow_restore_window: shadow_batch_note */
-#if !defined(NOTE_EARLY) && !defined(NOTE_ONCE)
-		noted = flag_a[HEAD];
-#endif
-		/* C: shadow_restore_window: shadow_part_range */
-		part(0);
-		part(1);
-		HALT
-		/* C: shadow_restore_window: shadow_tlbi_round */
-		TLBI_R2;
-		/* C: shadow_restore_window: shadow_replain_range */
-		replain_range();
-		/* C: shadow_restore_window: shadow_step_those */
-		step(0, SHADOW_TAG_SEALED, SHADOW_TAG_OWNED, 0, ok);
-		step(1, SHADOW_TAG_SEALED, SHADOW_TAG_OWNED, 0, ok);
-		/* C: shadow_restore_window: shadow_tlbi_round */
-		TLBI_R3;
-		UNLOCK_WINDOW;
-		/* C: shadow_restore_window: shadow_all_in */
+		/* C: shadow_restore_windows: shadow_wait_handlers */
+#if !defined(WAIT_EARLY) && !defined(WAIT_BEFORE_ROUND)
 		if
-		:: tag[0] == SHADOW_TAG_OWNED && tag[1] == SHADOW_TAG_OWNED -> break
+		:: waits -> wait_handlers()
+		:: else
+		fi;
+#endif
+#ifdef UNBAR_LATE
+		EACH(UNBAR);
+#endif
+		/* C: shadow_restore_windows: shadow_all_in */
+#ifdef NO_CHECK
+		ok = 1;
+#elif SEAL_LATE == 2
+		ok = IS_SHUT(0);
+#else
+		ok = ALL(IS_SHUT);
+#endif
+		if
+		:: ok
+		:: else -> tries++; goto again
+		fi;
+		/* C: shadow_restore_windows: shadow_batch_note */
+#if !defined(NOTE_EARLY) && !defined(NOTE_ONCE)
+		noted = word_a[HEAD];
+#endif
+		/* C: shadow_restore_windows: shadow_fill_range */
+		/* C: shadow_restore_windows: shadow_window_open */
+		/* C: shadow_restore_windows: shadow_part_range */
+		/* C: shadow_restore_windows: shadow_window_close */
+		/* C: shadow_restore_windows: shadow_replain_range */
+#if WINDOWS == 1
+		EACH(FILL);
+		EACH(PART);
+#else
+		FILL(0);
+		PART(0);
+		TLBI_R2;
+#ifndef REPLAIN_ONCE
+		REPLAIN(0);
+#endif
+#if OPEN_EARLY == 2
+		OPEN_SEALED(0);
+		ok = 1;
+#endif
+#if SEAL_LATE == 2
+		SEAL_SHARED(1);
+		tlbi_round();
+		wait_handlers();
+		ok = 1;
+#endif
+		LAST_WINDOW(FILL);
+		LAST_WINDOW(PART);
+#endif
+		HALT
+		TLBI_R2;
+#ifndef REPLAIN_ONCE
+#if WINDOWS == 1
+		replain_range();
+#else
+		LAST_WINDOW(REPLAIN);
+#endif
+#endif
+		/* C: shadow_restore_windows: shadow_step_those */
+#ifndef REPLAIN_ONCE
+		EACH(OPEN_SEALED);
+#endif
+		/* C: shadow_restore_windows: shadow_tlbi_round_all */
+		TLBI_R3;
+		/* C: shadow_restore_windows: shadow_all_in */
+		if
+		:: ALL(IS_OPEN) -> break
 		:: else -> tries++
-		fi
+		fi;
+again:		skip
 	:: else ->
-		/* C: shadow_restore_window: shadow_step_those */
-		step(0, SHADOW_TAG_JOINED, SHADOW_TAG_SHARED, 0, ok);
-		step(1, SHADOW_TAG_JOINED, SHADOW_TAG_SHARED, 0, ok);
-		/* C: shadow_restore_window: shadow_tlbi_round */
+#ifdef REPLAIN_ONCE
+		replain_range();
+		EACH(OPEN_SEALED);
+		if
+		:: ALL(IS_OPEN) -> break
+		:: else
+		fi;
+#endif
+		/* C: shadow_restore_windows: shadow_step_those */
+		EACH(OPEN_JOINED);
+		/* C: shadow_restore_windows: shadow_step_those */
+		EACH(OPEN_SEALED);
+		/* C: shadow_restore_windows: shadow_tlbi_round_all */
 		tlbi_round();
 		gave_up = 1;
 		reached_gave_up = 1;
 		break
 	od;
+	UNLOCK_WINDOW;
 	atomic { tries = 0; ok = 0 }
 }
 
@@ -1306,10 +1562,18 @@ inline set_broken(e, v)
 }
 #endif
 
+#define PREVIOUS_LIFE(e)	previous_life(e)
+#define SEAL(e)		if :: ok -> step(e, SHADOW_TAG_OWNED, SHADOW_TAG_SEALED, 0, ok) :: else fi
+#define EQUALIZE(e)	if :: ok -> equalize(e) :: else fi
+#define JOIN(e)		if :: ok -> join(e) :: else fi
+#define OPEN(e)		if :: ok -> step(e, SHADOW_TAG_JOINED, SHADOW_TAG_SHARED, 0, ok) :: else fi
+#define IS_FIT(e)	(tag[e] != SHADOW_TAG_OWNED || \
+			 IS_PLAIN(kind[oa[e]]) && !ref[oa[e]] && !(word_a[oa[e]] & HEADS))
+
 proctype updater(byte u) provided (!irq)
 {
-	byte hand, own, tries;
-	bit ok, was, noted, gave_up;
+	byte hand, filled, own, tries, was, noted;
+	bit ok, gave_up;
 #if CYCLES > 1
 	byte cycle;
 #endif
@@ -1320,23 +1584,22 @@ proctype updater(byte u) provided (!irq)
 	:: else
 	fi;
 #endif
-	previous_life(0);
-	previous_life(1);
-	typed = 1;
+	EACH(PREVIOUS_LIFE);
+	atomic { typed = 1; in_flight = 1 };
 optimize:
 #ifndef KEY_LATE
-	/* C: vmemmap_shadow_optimize_folio: shadow_mark */
-	/* C: vmemmap_shadow_optimize_folios: shadow_mark */
-	/* C: shadow_mark: static_branch_inc */
-	/* C: shadow_mark: folio_set_hugetlb_vmemmap_optimized */
-	key++;
+	/* Long before, when HVO was enabled; this is the latest it may be. */
+	key = 1;
 #endif
+	/* C: vmemmap_shadow_optimize_folio: shadow_mark */
+	/* C: shadow_mark: folio_set_hugetlb_vmemmap_optimized */
 	/* C: vmemmap_shadow_optimize_folio: shadow_wait_readers */
 	/* C: vmemmap_shadow_optimize_folios: shadow_wait_readers */
 	/* C: shadow_wait_readers: vmemmap_shadow_wait_readers */
 #ifndef NO_GP_OPTIMIZE
 	grace_period(u);
 #endif
+	/* C: vmemmap_shadow_optimize_folios: shadow_mark */
 
 #if defined(DIRECT)
 	direct(0);
@@ -1357,52 +1620,61 @@ optimize:
 	/* C: vmemmap_shadow_optimize_folios: shadow_optimize_batch */
 	/* C: vmemmap_shadow_optimize_folios: shadow_optimize_batch */
 	/* C: shadow_optimize_batch: shadow_batch_note */
-	noted = flag_a[HEAD];
+	noted = word_a[HEAD];
 	/* C: shadow_optimize_batch: shadow_head_is_plain */
 #ifdef NO_HEAD_CHECK
 	ok = 1;
 #else
 	ok = !flag_b[HEAD];
 #endif
-	/* C: shadow_optimize_batch: shadow_optimize_window */
 #ifdef SKIP_A_STATE
 	step(0, SHADOW_TAG_OWNED, SHADOW_TAG_JOINED, HEAD, ok);
 #endif
 	LOCK_WINDOW;
-	/* C: shadow_optimize_window: shadow_step_all */
+	/* C: shadow_optimize_batch: shadow_optimize_windows */
+	/* C: shadow_optimize_windows: shadow_step_all */
 	/* C: shadow_step_all: shadow_step */
-	if
-	:: ok -> step(0, SHADOW_TAG_OWNED, SHADOW_TAG_SEALED, 0, ok)
-	:: else
-	fi;
-	if
-	:: ok -> step(1, SHADOW_TAG_OWNED, SHADOW_TAG_SEALED, 0, ok)
-	:: else
-	fi;
-	/* C: shadow_optimize_window: shadow_tlbi_round */
+#if SEAL_LATE == 1
+	SEAL(0);
+#else
+	EACH(SEAL);
+#endif
+	/* C: shadow_optimize_windows: shadow_tlbi_round_all */
 	TLBI_O1;
 	HALT
-	/* C: shadow_optimize_window: shadow_equalize_range */
+	/* Handlers in flight need not be waited for: the grace period did. */
+	/* C: shadow_optimize_windows: shadow_equalize_range */
 	/* C: shadow_equalize_range: shadow_equalize */
+	/* C: shadow_optimize_windows: shadow_window_open */
+	/* C: shadow_window_open: preempt_disable */
+	/* C: shadow_optimize_windows: shadow_join_range */
+	/* C: shadow_optimize_windows: shadow_window_close */
+	/* C: shadow_window_close: shadow_tlbi_round */
+	/* C: shadow_window_close: preempt_enable */
+#if WINDOWS == 1
 #ifndef NO_EQUALIZE
-	if
-	:: ok -> equalize(0)
-	:: else
-	fi;
-	if
-	:: ok -> equalize(1)
-	:: else
-	fi;
+	EACH(EQUALIZE);
 #endif
-	/* C: shadow_optimize_window: shadow_join_range */
-	if
-	:: ok -> join(0)
-	:: else
-	fi;
-	if
-	:: ok -> join(1)
-	:: else
-	fi;
+	EACH(JOIN);
+#else
+#ifndef NO_EQUALIZE
+	EQUALIZE(0);
+#endif
+	JOIN(0);
+	TLBI_O2;
+#if OPEN_EARLY == 1
+	OPEN(0);
+#endif
+#if SEAL_LATE == 1
+	SEAL(1);
+	tlbi_round();
+	wait_handlers();
+#endif
+#ifndef NO_EQUALIZE
+	LAST_WINDOW(EQUALIZE);
+#endif
+	LAST_WINDOW(JOIN);
+#endif
 #ifdef FREE_EARLY
 	if
 	:: ok -> free_pages()
@@ -1410,44 +1682,35 @@ optimize:
 	fi;
 #endif
 	HALT
-	/* C: shadow_optimize_window: shadow_tlbi_round */
 	TLBI_O2;
 #ifndef FINAL_READ_ONLY
-	/* C: shadow_optimize_window: shadow_step_all */
-	if
-	:: ok -> step(0, SHADOW_TAG_JOINED, SHADOW_TAG_SHARED, 0, ok)
-	:: else
-	fi;
-	if
-	:: ok -> step(1, SHADOW_TAG_JOINED, SHADOW_TAG_SHARED, 0, ok)
-	:: else
-	fi;
+	/* C: shadow_optimize_windows: shadow_step_all */
+#if OPEN_EARLY == 1
+	OPEN(1);
+#else
+	EACH(OPEN);
 #endif
-	/* C: shadow_optimize_window: shadow_tlbi_round */
+#endif
+	/* C: shadow_optimize_windows: shadow_tlbi_round_all */
 	TLBI_O3;
 	UNLOCK_WINDOW;
 	if
 	:: ok ->
 #ifdef MEMORY_FAILURE
-		CHECK(poison_missed, !flag_b[HEAD] && !stored_a[0] && !stored_a[1] && !stored_b[0] && !stored_b[1])
+#define NOT_STORED(e)	(!stored_a[e] && !stored_b[e])
+		CHECK(poison_missed, !flag_b[HEAD] && ALL(NOT_STORED))
 #endif
 	:: else ->
-		/* C: shadow_optimize_batch: shadow_wait_readers */
-#ifndef NO_GP_ROLL_BACK
-		grace_period(u);
-#endif
 		/* C: shadow_optimize_batch: shadow_roll_back */
-		/* C: shadow_roll_back: shadow_tlbi_round */
+		/* C: shadow_roll_back: shadow_tlbi_round_all */
+#ifndef NO_EXTRA_ROUND
 		tlbi_round();
+#endif
 		/* C: shadow_roll_back: shadow_replain_range */
 		replain_range();
 		/* C: shadow_roll_back: shadow_restore_batch */
 		reached_roll_back = 1;
-		restore_window();
-		if
-		:: !gave_up -> key--
-		:: else
-		fi
+		restore_all(NO_WAIT != 2)
 	fi;
 	/* C: shadow_optimize_batch: shadow_release */
 	/* C: shadow_release: shadow_free_pages */
@@ -1456,7 +1719,7 @@ optimize:
 	/* C: vmemmap_shadow_free_page: __free_page */
 	free_pages();
 #ifdef KEY_LATE
-	key++;
+	key = 1;
 #endif
 #ifdef TWO_UPDATERS
 	if
@@ -1468,74 +1731,60 @@ optimize:
 optimized:
 #endif
 	/* The folio is handed out, and freed when the last reference is dropped. */
-	ref[HEAD] = 1;
+	atomic { ref[HEAD] = 1; in_flight = 0 };
 	atomic { CHECK(refcount_wrong, ref[HEAD] > 0); ref[HEAD]-- };
-	ref[HEAD] == 0;
+	atomic { ref[HEAD] == 0 -> in_flight = 1 };
 
 	if
-	:: !SHADOW_TAG_MAPS_HEAD(tag[0]) && !SHADOW_TAG_MAPS_HEAD(tag[1]) -> goto end
+	:: ALL(OWN_PAGE) -> goto end
 	:: else
 	fi;
-#ifdef KEY_EARLY
-	key--;
-#endif
 	/* C: vmemmap_shadow_restore_folio: shadow_alloc_for */
 	/* C: vmemmap_shadow_restore_folios: shadow_alloc_for */
 	atomic {
 		gave_up = 0;
-		GET_PAGE(0);
-		GET_PAGE(1)
+		EACH(GET_PAGE)
 	};
-	/* C: vmemmap_shadow_restore_folio: shadow_wait_readers */
-	/* C: vmemmap_shadow_restore_folios: shadow_wait_readers */
-#ifndef NO_GP_RESTORE
+#ifdef GP_RESTORE
 	grace_period(u);
 #endif
 #ifdef NOTE_ONCE
-	noted = flag_a[HEAD];
+	noted = word_a[HEAD];
 #endif
 	/* C: vmemmap_shadow_restore_folio: shadow_restore_batch */
 	/* C: vmemmap_shadow_restore_folios: shadow_restore_batch */
-	/* C: shadow_restore_batch: shadow_restore_window */
-	restore_window();
+	/* C: shadow_restore_batch: shadow_restore_windows */
+	restore_all(NO_WAIT != 1);
 	/* C: vmemmap_shadow_restore_folio: shadow_release */
 	/* C: vmemmap_shadow_restore_folios: shadow_release */
 	free_pages();
-#ifndef KEY_EARLY
-	/* C: shadow_restore_batch: shadow_unmark */
-	/* C: shadow_unmark: folio_clear_hugetlb_vmemmap_optimized */
-	/* C: shadow_unmark: static_branch_dec */
-	/* P: shadow_restore_batch: shadow_wait_readers */
-#ifdef KEY_GP
-	grace_period(u);
-#endif
-	if
-	:: !gave_up -> key--
-	:: else
-	fi;
+	/* C: shadow_restore_batch: folio_clear_hugetlb_vmemmap_optimized */
+#ifdef KEY_DROPS
+	key = gave_up;
 #endif
 end:
 #if CYCLES > 1
 	if
 	:: cycle + 1 < CYCLES && !gave_up ->
-		atomic { cycle++; kind[oa[0]] = TAIL; kind[oa[1]] = TAIL; goto optimize }
+		#define NEW_LIFE(e)	kind[oa[e]] = TAIL
+		atomic { cycle++; EACH(NEW_LIFE); goto optimize }
 	:: else
 	fi;
 #endif
 	atomic {
-		CHECK(not_plain_after_restore, tag[0] != SHADOW_TAG_OWNED || (IS_PLAIN(kind[oa[0]]) && !ref[oa[0]]));
-		CHECK(not_plain_after_restore, tag[1] != SHADOW_TAG_OWNED || (IS_PLAIN(kind[oa[1]]) && !ref[oa[1]]));
+		CHECK(not_plain_after_restore, ALL(IS_FIT));
 		CHECK(refcount_wrong, ref[HEAD] == 0);
 #if STRAYS
-		CHECK(store_lost, (!stored_b[0] || flag_b[oa[0]]) && (!stored_b[1] || flag_b[oa[1]]));
+#define KEPT_B(e)	(!stored_b[e] || flag_b[oa[e]])
+#define KEPT_A(e)	(!stored_a[e] || HAS_STRAY(oa[e]) || HAS_STRAY(HEAD))
+		CHECK(store_lost, ALL(KEPT_B));
 #ifdef STRICT_FLAGS
-		CHECK(store_lost, stored_a[0] != 1 || flag_a[oa[0]]);
+		CHECK(store_lost, stored_a[0] != 1 || HAS_STRAY(oa[0]));
 #endif
-		CHECK(store_lost, !stored_a[0] || flag_a[oa[0]] || flag_a[HEAD]);
-		CHECK(store_lost, !stored_a[1] || flag_a[oa[1]] || flag_a[HEAD]);
+		CHECK(store_lost, ALL(KEPT_A));
 #endif
 		CHECK(page_lost, !hand && oa[0] != oa[1] || SHADOW_TAG_MAPS_HEAD(tag[0]));
-		CHECK(page_lost, gave_up || (tag[0] == SHADOW_TAG_OWNED && tag[1] == SHADOW_TAG_OWNED));
+		CHECK(page_lost, gave_up || ALL(IS_OPEN));
 		finished = 1
 	};
 gone:	alive--;
@@ -1561,16 +1810,9 @@ active proctype watch()
 init {
 	atomic {
 		kind[HEAD] = FAKE;
-#ifdef KEY_PINNED
-		/* Another folio is optimized all the time. */
-		key = 1;
-#endif
-		oa[0] = OWN(0);
-		oa[1] = OWN(1);
-		ref[OWN(0)] = 1;
-		ref[OWN(1)] = 1;
-		entry_changed(0);
-		entry_changed(1);
+		word_a[HEAD] = HEADS;
+#define BORN(e)	oa[e] = OWN(e); ref[OWN(e)] = 1; entry_changed(e)
+		EACH(BORN);
 #define START(p)	alive++; run p
 		START(updater(0));
 #ifdef TWO_UPDATERS
@@ -1602,6 +1844,9 @@ init {
 		:: START(stray(0))
 		:: START(stray(2))
 		fi;
+#elif STRAYS == 2 && defined(OTHER_CPU)
+		START(stray(1));
+		START(stray(2));
 #elif STRAYS == 2
 		START(stray(0));
 		START(stray(2));
