@@ -10,6 +10,5 @@ check "pools of the command line" memory,boot-pools,page_ext=8,once
 twin "pools that are not there are noticed" memory,boot-pools,page_ext=8 'the command line asked for'
 check "state agrees with the pool" watch,state
 check "a limit of the hugetlb controller" memory,limit
-check "errors in free huge pages" poison,unused,rounds=1,places=4
 check "errors in huge pages in use" poison,used,rounds=1,places=4
-check "errors in huge pages on the move" poison,moving,seconds=5
+check "errors in huge pages on the move" poison,moving,seconds=5,batches=3
