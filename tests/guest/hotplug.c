@@ -389,6 +389,10 @@ static int add_fails(void)
 	long free_was, lost, pages, got;
 	char buf[32];
 
+	if (page_kb != 4) {
+		line("# made for pages of 4 kB");
+		return CASE_SKIP;
+	}
 	function("vmemmap_populate_basepages", &from, &to);
 	snprintf(buf, sizeof(buf), "%#lx", from);
 	if (write_text(FAULTS "require-start", buf)) {

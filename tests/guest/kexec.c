@@ -97,6 +97,8 @@ int main(int argc, char **argv)
 	line("# boot %ld: HVO %s, %ld kB of huge pages, %ld bytes saved, %ld folios refused", boot,
 	     boot % 2 ? "off" : "on", huge_kb(), saved,
 	     shadow_stat("folios refused, tail not plain"));
+	if (!huge_kb() && page_kb != 4)
+		return CASE_SKIP;
 	if (!huge_kb())
 		fatal("boot %ld: no huge page", boot);
 	if (saved != want)
