@@ -130,16 +130,16 @@
  *   run open-early-restore       pass:recovered,roll_back       -DOPEN_EARLY=2 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
  *
  * Handlers in flight:
- *   run no-wait-restore          fails:rule_contents            -DNO_WAIT=1 -DSTRAYS=1 -DTRIES=1
- *   run no-wait-roll-back        fails:rule_contents            -DNO_WAIT=2 -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
+ *   run no-wait-restore          fails:rule_writable            -DNO_WAIT=1 -DSTRAYS=1 -DTRIES=1
+ *   run no-wait-roll-back        fails:rule_writable            -DNO_WAIT=2 -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
  *   run wait-early               fails:rule_contents            -DWAIT_EARLY -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
  *   run wait-before-round        pass:recovered,waited,roll_back -DWAIT_BEFORE_ROUND -DSTRAYS=1
  *   run no-check                 fails:rule_contents            -DNO_CHECK -DSTRAYS=1 -DTRIES=1
  *   run no-check-of-bars         pass:recovered,barred,roll_back -DNO_CHECK_OF_BARS -DSTRAYS=1
  *   run no-extra-round           pass:recovered,barred,roll_back -DNO_EXTRA_ROUND -DSTRAYS=1
- *   run handler-no-count         fails:rule_contents            -DNO_HANDLER_COUNT -DSTRAYS=1 -DTRIES=1
+ *   run handler-no-count         fails:rule_writable            -DNO_HANDLER_COUNT -DSTRAYS=1 -DTRIES=1
  *   run handler-counts-late      fails:rule_writable            -DHANDLER_COUNTS_LATE -DSTRAYS=1 -DTRIES=1
- *   run handler-no-rcu           fails:rule_contents            -DNO_HANDLER_RCU -DSTRAYS=1 -DTRIES=1
+ *   run handler-no-rcu           fails:rule_writable            -DNO_HANDLER_RCU -DSTRAYS=1 -DTRIES=1
  *   run handler-no-rcu-harm      fails:store_lost               -DNO_HANDLER_RCU -DSTRAYS=2 -DTRIES=1 -DNO_RULES -DOBSERVERS=1 -DFLAG_A_ONLY
  *
  * Recovery:
@@ -153,7 +153,7 @@
  *   run no-stale-tlbi            cycle:found                    -DSTRAYS=1 -DTRIES=1 -DNO_STALE_TLBI
  *   run handler-locks            fails:somebody_waits           -DSTRAYS=1 -DLOCKING -DWATCH
  *   run handler-locks-elsewhere  fails:somebody_waits           -DSTRAYS=1 -DOTHER_CPU -DLOCKING -DWATCH -DHALTS
- *   run strict-flags             fails:store_lost               -DSTRAYS=2 -DTRIES=1 -DSTRICT_FLAGS -DFLAG_A_ONLY
+ *   run strict-flags             fails:store_lost               -DSTRAYS=2 -DTRIES=1 -DSTRICT_FLAGS -DSPLIT
  *
  * References: which test, which grace period:
  *   run no-retest                pass                           -DTAKER -DNO_RETEST -DNO_RECOVERY
