@@ -9,20 +9,26 @@
  * reference, on any CPU, also in interrupts of the updater's, with the fault
  * handler; memory_failure(); the page allocator, which writes to what it gets.
  *
- * Bounds: one folio, two tail entries in one window; three CPUs, the updater's
- * and two more; one optimize and one restore (CYCLES=2: two of each); a page
- * is four words: what its first struct page says of itself (flags and
- * compound_head), that one's reference count, and one flag each in its first
- * struct page and in one behind those that struct folio overlays; at most two
- * stray stores, one taker, one lookup; two tries of a restore instead of eight.
+ * Bounds: one folio, two tail entries (THREE: three) in one window (WINDOWS=2:
+ * in two); three CPUs, the updater's and two more; one optimize and one restore
+ * (CYCLES=2: two of each); a page is four words: what its first struct page says
+ * of itself (flags and compound_head), that one's reference count, a word of its
+ * first struct page that is not that of a plain tail in the head, and a flag in
+ * one behind those that struct folio overlays; at most two stray stores, one
+ * taker, one lookup; two tries of a restore instead of eight.
  *
  * Leaves out: weak memory order. SPIN interleaves whole steps, each seen by
  * everybody at once. What barriers do is for the litmus tests beside this file,
  * stale faults after a completed TLBI (AARCH-24989) among them. Nor are there
- * batches of folios, pages of boot memory, allocation failures, hot-remove, the
- * comparison of a copy with the note before it is made plain, or a
- * handler that is interrupted on its own CPU by one more store to the same
- * entry, which is no different from one on another CPU.
+ * batches of folios, pages of boot memory, allocation failures, hot-remove, time
+ * (preemption is off while two output addresses are live), or a handler that is
+ * interrupted on its own CPU by one more store to the same entry, which is no
+ * different from one on another CPU. Handlers retry a stale fault as often as it
+ * comes.
+ *
+ * A stray store is to a flag of a word, which adds that, or with -DWORDS to all
+ * of it. The head's own struct pages are written without a reference only while
+ * the folio is in a pool or in use; HEAD_IN_FLIGHT is without that.
  *
  * A TLB is the set of translations that a CPU may hold of an entry: every value
  * that the entry had at some time since the last TLBI that has completed was
@@ -78,6 +84,7 @@
  *   run strays-big               big:pass                       -DSTRAYS=2 -DTRIES=1 -DFLAG_A_ONLY
  *   run strays-elsewhere-big     big:pass                       -DSTRAYS=2 -DTRIES=1 -DFLAG_A_ONLY -DOTHER_CPU
  *   run strays-tries-big         big:pass                       -DSTRAYS=2 -DTRIES=2 -DSPLIT -DOTHER_CPU
+ *   run no-gp-stray-big          big:pass                       -DNO_GP_OPTIMIZE -DSTRAYS=1 -DTRIES=1 -DCYCLES=2
  *   run stray-taker-big          big:pass                       -DSTRAYS=1 -DTRIES=1 -DTAKER -DFLAG_A_ONLY -DOBSERVERS=1
  *
  * Steps that the architecture forbids:
@@ -528,6 +535,10 @@ byte stored_a[NT], stored_b[NT];
 /* The fault handler							    */
 
 /*
+ * A SEALED entry maps its own page only, once a TLBI has completed; so does a
+ * JOINED one the head's, but others of the folio may have two output addresses
+ * live, and the head's page is one of them.
+ *
  * Before it lets a store to the head's page through, the handler bars every entry
  * of the folio that is read-only, so that none is joined or parted any more, and
  * completes a TLBI of them all, so that none has two output addresses live. All
