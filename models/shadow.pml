@@ -9,20 +9,26 @@
  * reference, on any CPU, also in interrupts of the updater's, with the fault
  * handler; memory_failure(); the page allocator, which writes to what it gets.
  *
- * Bounds: one folio, two tail entries in one window; three CPUs, the updater's
- * and two more; one optimize and one restore (CYCLES=2: two of each); a page
- * is four words: what its first struct page says of itself (flags and
- * compound_head), that one's reference count, and one flag each in its first
- * struct page and in one behind those that struct folio overlays; at most two
- * stray stores, one taker, one lookup; two tries of a restore instead of eight.
+ * Bounds: one folio, two tail entries (THREE: three) in one window (WINDOWS=2:
+ * in two); three CPUs, the updater's and two more; one optimize and one restore
+ * (CYCLES=2: two of each); a page is four words: what its first struct page says
+ * of itself (flags and compound_head), that one's reference count, a word of its
+ * first struct page that is not that of a plain tail in the head, and a flag in
+ * one behind those that struct folio overlays; at most two stray stores, one
+ * taker, one lookup; two tries of a restore instead of eight.
  *
  * Leaves out: weak memory order. SPIN interleaves whole steps, each seen by
  * everybody at once. What barriers do is for the litmus tests beside this file,
  * stale faults after a completed TLBI (AARCH-24989) among them. Nor are there
- * batches of folios, pages of boot memory, allocation failures, hot-remove, the
- * comparison of a copy with the note before it is made plain, or a
- * handler that is interrupted on its own CPU by one more store to the same
- * entry, which is no different from one on another CPU.
+ * batches of folios, pages of boot memory, allocation failures, hot-remove, time
+ * (preemption is off while two output addresses are live), or a handler that is
+ * interrupted on its own CPU by one more store to the same entry, which is no
+ * different from one on another CPU. Handlers retry a stale fault as often as it
+ * comes.
+ *
+ * A stray store is to a flag of a word, which adds that, or with -DWORDS to all
+ * of it. The head's own struct pages are written without a reference only while
+ * the folio is in a pool or in use; HEAD_IN_FLIGHT is without that.
  *
  * A TLB is the set of translations that a CPU may hold of an entry: every value
  * that the entry had at some time since the last TLBI that has completed was
@@ -78,6 +84,7 @@
  *   run strays-big               big:pass                       -DSTRAYS=2 -DTRIES=1 -DFLAG_A_ONLY
  *   run strays-elsewhere-big     big:pass                       -DSTRAYS=2 -DTRIES=1 -DFLAG_A_ONLY -DOTHER_CPU
  *   run strays-tries-big         big:pass                       -DSTRAYS=2 -DTRIES=2 -DSPLIT -DOTHER_CPU
+ *   run no-gp-stray-big          big:pass                       -DNO_GP_OPTIMIZE -DSTRAYS=1 -DTRIES=1 -DCYCLES=2
  *   run stray-taker-big          big:pass                       -DSTRAYS=1 -DTRIES=1 -DTAKER -DFLAG_A_ONLY -DOBSERVERS=1
  *
  * Steps that the architecture forbids:
@@ -130,16 +137,16 @@
  *   run open-early-restore       pass:recovered,roll_back       -DOPEN_EARLY=2 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
  *
  * Handlers in flight:
- *   run no-wait-restore          fails:rule_contents            -DNO_WAIT=1 -DSTRAYS=1 -DTRIES=1
- *   run no-wait-roll-back        fails:rule_contents            -DNO_WAIT=2 -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
+ *   run no-wait-restore          fails:rule_writable            -DNO_WAIT=1 -DSTRAYS=1 -DTRIES=1
+ *   run no-wait-roll-back        fails:rule_writable            -DNO_WAIT=2 -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
  *   run wait-early               fails:rule_contents            -DWAIT_EARLY -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
  *   run wait-before-round        pass:recovered,waited,roll_back -DWAIT_BEFORE_ROUND -DSTRAYS=1
  *   run no-check                 fails:rule_contents            -DNO_CHECK -DSTRAYS=1 -DTRIES=1
  *   run no-check-of-bars         pass:recovered,barred,roll_back -DNO_CHECK_OF_BARS -DSTRAYS=1
  *   run no-extra-round           pass:recovered,barred,roll_back -DNO_EXTRA_ROUND -DSTRAYS=1
- *   run handler-no-count         fails:rule_contents            -DNO_HANDLER_COUNT -DSTRAYS=1 -DTRIES=1
+ *   run handler-no-count         fails:rule_writable            -DNO_HANDLER_COUNT -DSTRAYS=1 -DTRIES=1
  *   run handler-counts-late      fails:rule_writable            -DHANDLER_COUNTS_LATE -DSTRAYS=1 -DTRIES=1
- *   run handler-no-rcu           fails:rule_contents            -DNO_HANDLER_RCU -DSTRAYS=1 -DTRIES=1
+ *   run handler-no-rcu           fails:rule_writable            -DNO_HANDLER_RCU -DSTRAYS=1 -DTRIES=1
  *   run handler-no-rcu-harm      fails:store_lost               -DNO_HANDLER_RCU -DSTRAYS=2 -DTRIES=1 -DNO_RULES -DOBSERVERS=1 -DFLAG_A_ONLY
  *
  * Recovery:
@@ -153,7 +160,7 @@
  *   run no-stale-tlbi            cycle:found                    -DSTRAYS=1 -DTRIES=1 -DNO_STALE_TLBI
  *   run handler-locks            fails:somebody_waits           -DSTRAYS=1 -DLOCKING -DWATCH
  *   run handler-locks-elsewhere  fails:somebody_waits           -DSTRAYS=1 -DOTHER_CPU -DLOCKING -DWATCH -DHALTS
- *   run strict-flags             fails:store_lost               -DSTRAYS=2 -DTRIES=1 -DSTRICT_FLAGS -DFLAG_A_ONLY
+ *   run strict-flags             fails:store_lost               -DSTRAYS=2 -DTRIES=1 -DSTRICT_FLAGS -DSPLIT
  *
  * References: which test, which grace period:
  *   run no-retest                pass                           -DTAKER -DNO_RETEST -DNO_RECOVERY
@@ -528,6 +535,10 @@ byte stored_a[NT], stored_b[NT];
 /* The fault handler							    */
 
 /*
+ * A SEALED entry maps its own page only, once a TLBI has completed; so does a
+ * JOINED one the head's, but others of the folio may have two output addresses
+ * live, and the head's page is one of them.
+ *
  * Before it lets a store to the head's page through, the handler bars every entry
  * of the folio that is read-only, so that none is joined or parted any more, and
  * completes a TLBI of them all, so that none has two output addresses live. All
