@@ -1150,6 +1150,7 @@ inline equalize(e)
 #else
 		ok = PLAIN_PAGE(own);
 #endif
+		same = (flag_b[own] == flag_b[HEAD]);
 		was = word_a[own]
 	};
 	if
@@ -1190,7 +1191,7 @@ inline equalize(e)
 			:: else
 			fi;
 			if
-			:: ok
+			:: ok && same
 			:: ok ->
 #ifndef NO_SEALED_CHECK
 				ok = (tag[e] == SHADOW_TAG_SEALED);
@@ -1213,7 +1214,7 @@ inline equalize(e)
 		fi
 	:: else
 	fi;
-	atomic { own = 0; was = 0 }
+	atomic { own = 0; was = 0; same = 0 }
 }
 
 inline join(e)
@@ -1586,7 +1587,7 @@ inline set_broken(e, v)
 proctype updater(byte u) provided (!irq)
 {
 	byte hand, filled, own, tries, was, noted;
-	bit ok, gave_up;
+	bit ok, same, gave_up;
 #if CYCLES > 1
 	byte cycle;
 #endif
