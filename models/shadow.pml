@@ -115,7 +115,7 @@
  *   run free-early-harm          fails:freed_page_accessed      -DFREE_EARLY -DNO_RULES -DOBSERVERS=1
  *
  * Contents:
- *   run no-plain-check           fails:rule_contents            -DNO_PLAIN_CHECK -DSTRAYS=1 -DTRIES=1
+ *   run no-plain-check           fails:store_lost               -DNO_PLAIN_CHECK -DSTRAYS=1 -DTRIES=1
  *   run no-sealed-check          fails:store_lost               -DNO_SEALED_CHECK -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
  *   run blind-equalize           fails:store_lost               -DBLIND_EQUALIZE -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
  *   run blind-replain            fails:store_lost               -DBLIND_REPLAIN -DSTRAYS=1 -DTRIES=1
@@ -183,7 +183,7 @@
  * memory_failure():
  *   run mf-outside               fails:poison_missed            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DMEMORY_FAILURE_OUTSIDE
  *   run mf-no-gp                 fails:poison_missed            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DNO_GP_OPTIMIZE
- *   run mf-no-head-check         fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DNO_HEAD_CHECK
+ *   run mf-no-head-check         fails:poison_missed            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DNO_HEAD_CHECK
  *
  * Lookups:
  *   run lookup-no-reread         fails:neither_head_nor_tail    -DLOOKUP -DLOOKUP_IN_RCU -DNO_REREAD
