@@ -1786,11 +1786,15 @@ static void store_that_loses_its_bar_bars_again(struct kunit *test)
  * not wait for it, it finds a bar, and lets its store through to one of two output
  * addresses.
  */
+enum flight_begin { FLIGHT_AT_SEAL, FLIGHT_AT_BAR, FLIGHT_BEHIND_WAIT };
+
 static struct flight {
 	struct folio *folio;
 	struct task_struct *task;
 	struct completion start;
-	bool at_bar;			/* when the first bar is taken off */
+	enum flight_begin begin;
+	struct page *other;		/* of another folio, for the updater to wait */
+	bool met, past;			/* the thread's, in the fault of that */
 	bool held, go, done;		/* the thread's */
 	bool started, second, over;	/* the updater's */
 	struct page *parted;
@@ -1825,6 +1829,7 @@ static int flight_thread(void *test)
 {
 	current->kunit_test = test;
 	wait_for_completion(&flight.start);
+	WRITE_ONCE(flight.other->index, 1);
 	flight_store(FLIGHT_THREAD);
 	WRITE_ONCE(flight.done, true);
 
@@ -1837,7 +1842,7 @@ static void flight_start(void)
 		return;
 	flight.started = true;
 	complete(&flight.start);
-	flight_wait(&flight.held);
+	flight_wait(flight.begin == FLIGHT_BEHIND_WAIT ? &flight.met : &flight.held);
 }
 
 static void flight_hold(struct folio *folio, unsigned int lo, unsigned int hi)
@@ -1847,7 +1852,7 @@ static void flight_hold(struct folio *folio, unsigned int lo, unsigned int hi)
 	/* So that there are bars to be taken off. */
 	if (hold == HOLD_JOINED)
 		flight_store(FLIGHT_JOINED);
-	if (hold == HOLD_REJOINED && !flight.at_bar)
+	if (hold == HOLD_REJOINED && flight.begin != FLIGHT_AT_BAR)
 		flight_start();
 }
 
@@ -1855,8 +1860,8 @@ static bool flight_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
 {
 	bool done;
 
-	if (current != flight.task && flight.at_bar && pte_val(old) & BARRED &&
-	    pte_val(new) == (pte_val(old) & ~BARRED))
+	if (current != flight.task && flight.begin == FLIGHT_AT_BAR &&
+	    pte_val(old) & BARRED && pte_val(new) == (pte_val(old) & ~BARRED))
 		flight_start();
 	done = REAL(vmemmap_shadow_cmpxchg(ptep, old, new));
 	if (done && current != flight.task && flight.started && !flight.second &&
@@ -1887,25 +1892,49 @@ static void flight_tlbi_run(unsigned long start, unsigned long nr)
 	}
 }
 
+/* The first one of the thread is that of the other folio, if that is sealed. */
+static void flight_tlbi_one(unsigned long addr)
+{
+	REAL_VOID(vmemmap_shadow_tlbi_one(addr));
+	if (current == flight.task && flight.begin == FLIGHT_BEHIND_WAIT &&
+	    !flight.met) {
+		WRITE_ONCE(flight.met, true);
+		flight_wait(&flight.past);
+	}
+}
+
 static void flight_wait_readers(void)
 {
 	if (flight.started) {
 		flight.waits++;
+		if (flight.begin == FLIGHT_BEHIND_WAIT && !flight.past) {
+			/* The handler that is waited for is done, this is the next. */
+			WRITE_ONCE(flight.past, true);
+			flight_wait(&flight.held);
+			return;
+		}
 		WRITE_ONCE(flight.go, true);
 		flight_wait(&flight.done);
 	}
 	REAL_VOID(vmemmap_shadow_wait_readers());
 }
 
-static const bool flight_at_bar[] = { false, true };
+static const enum flight_begin flight_begins[] = {
+	FLIGHT_AT_SEAL, FLIGHT_AT_BAR, FLIGHT_BEHIND_WAIT,
+};
 
-static void flight_desc(const bool *at_bar, char *desc)
+static void flight_desc(const enum flight_begin *begin, char *desc)
 {
-	strscpy(desc, *at_bar ? "since the first bar is taken off" :
-				"since all entries are sealed", KUNIT_PARAM_DESC_SIZE);
+	static const char * const name[] = {
+		[FLIGHT_AT_SEAL]	= "since all entries are sealed",
+		[FLIGHT_AT_BAR]		= "since the first bar is taken off",
+		[FLIGHT_BEHIND_WAIT]	= "since another one was waited for",
+	};
+
+	strscpy(desc, name[*begin], KUNIT_PARAM_DESC_SIZE);
 }
 
-KUNIT_ARRAY_PARAM(flight, flight_at_bar, flight_desc);
+KUNIT_ARRAY_PARAM(flight, flight_begins, flight_desc);
 
 static void handler_in_flight_is_waited_for(struct kunit *test)
 {
@@ -1913,6 +1942,7 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 		FLIGHT_JOINED, FLIGHT_THREAD, FLIGHT_SECOND,
 	};
 	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct folio *other = huge_folio(test, PMD_SIZE);
 	unsigned int i;
 
 	if (num_online_cpus() < 2)
@@ -1920,7 +1950,10 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 
 	memset(&flight, 0, sizeof(flight));
 	flight.folio = folio;
-	flight.at_bar = *(const bool *)test->param_value;
+	flight.begin = *(const enum flight_begin *)test->param_value;
+	flight.other = folio_page(other, PAGES_PER_ENTRY + HEAD_PAGES);
+	if (flight.begin == FLIGHT_BEHIND_WAIT)
+		step_all(test, other, VMEMMAP_SHADOW_OWNED, VMEMMAP_SHADOW_SEALED);
 	init_completion(&flight.start);
 	flight.task = kthread_run(flight_thread, test, "shadow_flight");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(flight.task));
@@ -1930,26 +1963,35 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 	kunit_activate_static_stub(test, vmemmap_shadow_hold, flight_hold);
 	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg, flight_cmpxchg);
 	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_run, flight_tlbi_run);
+	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_one, flight_tlbi_one);
 	vmemmap_shadow_optimize_folio(folio);
 	/* If it has not got there. */
 	flight_start();
+	WRITE_ONCE(flight.past, true);
 	WRITE_ONCE(flight.go, true);
 	flight_wait(&flight.done);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi_run);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi_one);
 
 	KUNIT_EXPECT_FALSE_MSG(test, flight.unequal,
 			       "a store went to one of two output addresses");
 	KUNIT_EXPECT_TRUE(test, flight.held);
 	KUNIT_EXPECT_TRUE(test, flight.over);
 	KUNIT_EXPECT_TRUE(test, flight.done);
-	KUNIT_EXPECT_EQ(test, flight.waits, 1);
+	KUNIT_EXPECT_EQ(test, flight.waits, 1 + (flight.begin == FLIGHT_BEHIND_WAIT));
 	for (i = 0; i < ARRAY_SIZE(stores); i++)
 		KUNIT_EXPECT_EQ(test, flight_page(stores[i])->index, stores[i] + 1);
 	stray_wipe(folio);
 	expect_restored(test, folio);
 	put_huge_folio(test, folio);
+	/* A store opens what is sealed still. */
+	for (i = 0; i < nr_tails(other); i++)
+		WRITE_ONCE(folio_page(other, (i + 1) * PAGES_PER_ENTRY)->index, 0);
+	flight.other->index = 0;
+	expect_restored(test, other);
+	put_huge_folio(test, other);
 }
 
 static void fault_that_is_no_store_to_a_window_is_not_forgiven(struct kunit *test)
