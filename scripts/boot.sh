@@ -302,8 +302,8 @@ module_is_free()
 	}
 	module_build reference && return
 	refused=$(refused_symbols reference | grep -vxE '__rcu_read_(un)?lock' || true)
-	[ -n "$refused" ] || refused=$(grep -avE "$(printf '%s' \
-		"uses GPL-only symbol '__rcu_read_(un)?lock'")" "$module_log" | grep -a 'ERROR\|error:' || true)
+	[ -n "$refused" ] || refused=$(grep -avE \
+		"uses GPL-only symbol '__rcu_read_(un)?lock'" "$module_log" | grep -a 'ERROR\|error:' || true)
 	[ -z "$refused" ] || { say "# it is refused: ${refused//$'\n'/ }"; return 1; }
 }
 

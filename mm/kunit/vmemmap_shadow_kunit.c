@@ -1141,22 +1141,6 @@ static void stray_in_hardirq(struct stray *s)
 /* Cycles until the counter overflows: time enough to get out of the way. */
 #define STRAY_CYCLES	20000
 
-#ifdef CONFIG_PERF_EVENTS
-static void stray_overflow(struct perf_event *event, struct perf_sample_data *data,
-			   struct pt_regs *regs)
-{
-	struct stray *s = &stray;
-
-	if (!READ_ONCE(s->armed))
-		return;
-	s->irqs_off = irqs_disabled();
-	s->nmis += !!in_nmi();
-	/* What is replaced takes a lock of KUnit's, which is not for NMIs. */
-	REAL_VOID(stray_store(s));
-	WRITE_ONCE(s->armed, false);
-}
-#endif
-
 /* In the interrupt of a counter of this CPU's, which is an NMI, or can be one. */
 static void stray_in_nmi(struct stray *s)
 {
@@ -1171,6 +1155,20 @@ static void stray_in_nmi(struct stray *s)
 }
 
 #ifdef CONFIG_PERF_EVENTS
+static void stray_overflow(struct perf_event *event, struct perf_sample_data *data,
+			   struct pt_regs *regs)
+{
+	struct stray *s = &stray;
+
+	if (!READ_ONCE(s->armed))
+		return;
+	s->irqs_off = irqs_disabled();
+	s->nmis += !!in_nmi();
+	/* What is replaced takes a lock of KUnit's, which is not for NMIs. */
+	REAL_VOID(stray_store(s));
+	WRITE_ONCE(s->armed, false);
+}
+
 static void stray_event_put(void *event)
 {
 	perf_event_release_kernel(event);

@@ -826,8 +826,10 @@ static pte_t *shadow_next_ptep(pte_t *ptep, unsigned long addr)
  * table of it is looked at.
  */
 #define for_each_tail_entry(ptep, addr, folio, lo, hi)			\
-	for (addr = shadow_tail_addr(folio, lo), ptep = NULL;		\
-	     addr < shadow_tail_addr(folio, hi) &&			\
+	for (const unsigned long __end = (addr = shadow_tail_addr(folio, lo), \
+					  ptep = NULL,			\
+					  shadow_tail_addr(folio, hi));	\
+	     addr < __end &&						\
 	     (ptep = ptep ? shadow_next_ptep(ptep, addr) :		\
 			    vmemmap_shadow_ptep(addr)) != NULL;		\
 	     addr += PAGE_SIZE)
@@ -865,7 +867,10 @@ static bool shadow_bar_folio(pte_t *ptep, unsigned long addr)
 	unsigned long at, end;
 	unsigned int nr_tails;
 
-	/* Before what was read is believed. */
+	/*
+	 * As in shadow_equalize(), [D]: what was read before the entry. If it is
+	 * JOINED still, that was a tail of the head's page.
+	 */
 	smp_rmb();
 	if (vmemmap_shadow_pte_state(__ptep_get(ptep)) != VMEMMAP_SHADOW_JOINED)
 		return false;
