@@ -150,8 +150,10 @@ static void check_reader(struct page *page, struct folio *folio)
 	    PageTail(page) == is_head || PageHead(page) != is_head ||
 	    !PageCompound(page) || !folio_test_hugetlb(page_folio(page)))
 		obs_fail("a reader does not find the head");
-	if (page_count(page) || get_page_unless_zero(page) ||
-	    folio_try_get((struct folio *)page))
+	/* Who asks one that cannot be an alias gets none if this is all that it has. */
+	if (page_ref_count(page) || page_count(page) ||
+	    (PAGE_ALIGNED(page) && (get_page_unless_zero(page) ||
+				    folio_try_get((struct folio *)page))))
 		obs_fail("a reference of a frozen folio's page");
 }
 
@@ -462,12 +464,18 @@ static void *obs_alloc_note(size_t size)
 	return obs.fail_note ? NULL : REAL(vmemmap_shadow_alloc_note(size));
 }
 
-static void obs_free_page(struct page *page)
+static void obs_free_pages(struct page *page, unsigned int order)
 {
-	if (watched_with(page_to_pfn(page)))
-		obs_fail("a page is freed that a translation leads to");
-	obs.freed++;
-	REAL_VOID(vmemmap_shadow_free_page(page));
+	unsigned int i;
+
+	for (i = 0; i < 1U << order; i++) {
+		if (watched_with(page_to_pfn(page + i)))
+			obs_fail("a page is freed that a translation leads to");
+		if (PageReserved(page + i) != PageReserved(page))
+			obs_fail("pages of boot memory and others are freed together");
+	}
+	obs.freed += 1U << order;
+	REAL_VOID(vmemmap_shadow_free_pages(page, order));
 }
 
 static void watch(struct kunit *test, struct folio *folio)
@@ -537,7 +545,7 @@ static int observer_init(struct kunit *test)
 				   obs_alloc_pages);
 	kunit_activate_static_stub(test, vmemmap_shadow_alloc_note,
 				   obs_alloc_note);
-	kunit_activate_static_stub(test, vmemmap_shadow_free_page, obs_free_page);
+	kunit_activate_static_stub(test, vmemmap_shadow_free_pages, obs_free_pages);
 	kunit_activate_static_stub(test, vmemmap_shadow_violation, obs_violation);
 
 	return 0;
@@ -1088,12 +1096,39 @@ static void wipe(struct folio *folio, struct address_space *heads)
 	}
 }
 
+/* The last word of a tail, the memory controller's, says nothing of it. */
+static unsigned long *last_word(struct page *tail)
+{
+	return (unsigned long *)(tail + 1) - 1;
+}
+
+/* Plain, but not the same as the others. */
+static void make_different(struct page *tail)
+{
+	WRITE_ONCE(*last_word(tail), 0x5a);
+}
+
+static void make_same(struct page *tail)
+{
+	WRITE_ONCE(*last_word(tail), 0);
+}
+
+/* Tails with this number in their entry. */
+static void make_all_same(struct folio *folio, unsigned int number)
+{
+	unsigned long i;
+
+	for (i = number; i < folio_nr_pages(folio); i += PAGES_PER_ENTRY)
+		make_same(folio_page(folio, i));
+}
+
 struct inject_param {
 	const char *name;
 	enum inject when;
 	bool restore;
 	unsigned int target;		/* which struct page of an entry */
 	bool word;			/* a word of it that is no flags word */
+	bool differ;			/* not all tails are the same */
 };
 
 static const struct inject_param injections[] = {
@@ -1113,6 +1148,10 @@ static const struct inject_param injections[] = {
 	  INJECT_AFTER, false, HEAD_PAGES - 1, true },
 	{ "after each store of restore, to a word of the last copy",
 	  INJECT_AFTER, true, HEAD_PAGES - 1, true },
+	{ "before each store of optimize, to tails that differ",
+	  INJECT_BEFORE, false, HEAD_PAGES, .differ = true },
+	{ "after each store of optimize, to the first of an entry, tails differ",
+	  INJECT_AFTER, false, 0, .differ = true },
 };
 
 static void inject_desc(const struct inject_param *p, char *desc)
@@ -1139,6 +1178,8 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	/* As the hugetlb controller has it: a copy of it does not look plain. */
 	if (p->word)
 		*word = heads = HEADS_WORD;
+	if (p->differ)
+		make_different(folio_page(folio, PAGES_PER_ENTRY - 1));
 	watch(test, folio);
 	obs.few_readers = folio_nr_pages(folio) > READ_WHOLE;
 	obs.target_index = p->target;
@@ -1197,6 +1238,41 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 		   undone);
 	unwatch_all();
 	*word = before;
+	make_all_same(folio, PAGES_PER_ENTRY - 1);
+	put_huge_folio(test, folio);
+}
+
+/*
+ * Tails may be plain, and not the same: in the head's page, in another one, in
+ * both. Then each word is looked at, and made what it is in the head's page.
+ */
+static void tails_that_differ_are_made_equal(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	const unsigned int tails = nr_tails(folio);
+	struct page *heads = folio_page(folio, PAGES_PER_ENTRY - 2);
+	struct page *own = folio_page(folio, 3 * PAGES_PER_ENTRY - 1);
+	unsigned int i;
+
+	watch(test, folio);
+	for (i = 1; i < 4; i++) {
+		if (i & 1)
+			make_different(heads);
+		if (i & 2)
+			make_different(own);
+		forget_counts();
+		vmemmap_shadow_optimize_folio(folio);
+		expect_nothing_seen(test);
+		expect_counts(test, 3, 3, 1, 0, tails);
+		expect_optimized(test, folio);
+		KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+		expect_nothing_seen(test);
+		expect_restored(test, folio);
+		KUNIT_EXPECT_EQ(test, *last_word(heads), i & 1 ? 0x5a : 0);
+		KUNIT_EXPECT_EQ(test, *last_word(own), 0);
+		make_all_same(folio, PAGES_PER_ENTRY - 2);
+	}
+	unwatch_all();
 	put_huge_folio(test, folio);
 }
 
@@ -1488,6 +1564,7 @@ static struct kunit_case observer_cases[] = {
 	KUNIT_CASE_PARAM(restore_that_cannot_part_leaves_nothing_read_only,
 			 where_gen_params),
 	KUNIT_CASE_PARAM(stray_store_at_each_store_is_kept, inject_gen_params),
+	KUNIT_CASE(tails_that_differ_are_made_equal),
 	KUNIT_CASE_PARAM(readers_meanwhile_always_find_the_head,
 			 crowd_gen_params),
 	KUNIT_CASE(reader_in_rcu_section_keeps_optimize_from_sealing),

@@ -32,12 +32,11 @@
 #define pr_fmt(fmt) "vmemmap_shadow: " fmt
 
 #include <linux/bitfield.h>
-#include <linux/bitmap.h>
 #include <linux/bitops.h>
-#include <linux/bootmem_info.h>
 #include <linux/debugfs.h>
 #include <linux/hugetlb.h>
 #include <linux/init.h>
+#include <linux/kmemleak.h>
 #include <linux/kprobes.h>
 #include <linux/ktime.h>
 #include <linux/log2.h>
@@ -46,12 +45,12 @@
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
 #include <linux/page-flags.h>
+#include <linux/pgalloc_tag.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/vmemmap_shadow.h>
 #include <linux/vmemmap_shadow_chain.h>
@@ -145,21 +144,48 @@ static_assert(offsetof(struct page, compound_head) ==
  * a copy of something else could not be told from a stray store.
  */
 struct shadow_was {
-	union shadow_words page[SHADOW_HEAD_PAGES];
+	union {
+		union shadow_words page[SHADOW_HEAD_PAGES];
+		unsigned long word[SHADOW_HEAD_PAGES * SHADOW_NR_WORDS];
+	};
+	union shadow_words plain;	/* the tail behind them */
+	unsigned long differ;		/* words of @page that @plain has otherwise */
+	bool uniform;			/* are all tails in the head's page @plain? */
 };
 
+static_assert(SHADOW_HEAD_PAGES * SHADOW_NR_WORDS <= BITS_PER_LONG);
+
+/* Word n of those that differ, from the flags word of the first struct page on. */
+#define for_each_differing_word(n, bits, was)				\
+	for (bits = (was)->differ; bits && (n = __ffs(bits), true); bits &= bits - 1)
+
 /**
- * struct shadow_batch - folios that are stepped together
- * @folio:	the folios, all of one size
- * @was:	the struct pages of their own
- * @nr:		how many they are
- * @max:	how many they may be
- * @nr_tails:	number of tail entries of each folio
- * @failed:	folios (bit n: folio[n]) with an entry that did not step
+ * struct shadow_member - a folio of a batch
+ * @folio:	the folio
+ * @ptep:	the entry that maps its head's page
  * @pages:	pages in hand: parted from an entry, or allocated for one. Each
  *		is for one entry only, whose address page_private() has: the
  *		vmemmap of boot memory, which memblock allocated, must not get
  *		into that of memory which can be hot-removed, or the reverse.
+ * @failed:	an entry of it did not step
+ * @was:	the struct pages of its own
+ */
+struct shadow_member {
+	struct folio *folio;
+	pte_t *ptep;
+	struct list_head pages;
+	bool failed;
+	struct shadow_was was;
+};
+
+/**
+ * struct shadow_batch - folios that are stepped together
+ * @member:	the folios, all of one size, by address
+ * @room:	where they are, in the order in which they came
+ * @nr:		how many they are
+ * @max:	how many they may be
+ * @nr_failed:	how many of them have failed
+ * @nr_tails:	number of tail entries of each folio
  *
  * The folios are the next ones of the caller's list, in the order of their
  * addresses, so that neighbours are beside each other. Either their entries
@@ -169,14 +195,16 @@ struct shadow_was {
  * have to be equal.
  */
 struct shadow_batch {
-	struct folio *folio[SHADOW_BATCH];
-	struct shadow_was *was;
+	struct shadow_member *member[SHADOW_BATCH];
+	struct shadow_member *room;
 	unsigned int nr;
 	unsigned int max;
+	unsigned int nr_failed;
 	unsigned int nr_tails;
-	DECLARE_BITMAP(failed, SHADOW_BATCH);
-	struct list_head pages;
 };
+
+#define for_each_in_batch(m, i, b)					\
+	for (i = 0; i < (b)->nr && ((m) = (b)->member[i]); i++)
 
 static bool shadow_pagegran __ro_after_init = true;
 
@@ -264,13 +292,27 @@ static const char * const shadow_counter_name[] = {
 
 static_assert(ARRAY_SIZE(shadow_counter_name) == SHADOW_NR_COUNTERS);
 
-static atomic_long_t shadow_counters[SHADOW_NR_COUNTERS];
+/* Sums for each CPU: threads that set up a pool at boot do not share them. */
+static DEFINE_PER_CPU(long [SHADOW_NR_COUNTERS], shadow_counters);
 
-static void shadow_count(enum shadow_counter what, long by)
+/* The two that are no sums. */
+static atomic_long_t shadow_longest[SHADOW_NR_COUNTERS];
+
+static __always_inline void shadow_count(enum shadow_counter what, long by)
 {
-	atomic_long_add(by, &shadow_counters[what]);
+	this_cpu_add(shadow_counters[what], by);
 }
-NOKPROBE_SYMBOL(shadow_count);
+
+static long shadow_counter_read(enum shadow_counter what)
+{
+	long sum = atomic_long_read(&shadow_longest[what]);
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(shadow_counters, cpu)[what]);
+
+	return sum;
+}
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* The value of a counter by its name in stats, or -1. */
@@ -278,7 +320,7 @@ long vmemmap_shadow_counter(const char *name)
 {
 	const int i = match_string(shadow_counter_name, SHADOW_NR_COUNTERS, name);
 
-	return i < 0 ? -1 : atomic_long_read(&shadow_counters[i]);
+	return i < 0 ? -1 : shadow_counter_read(i);
 }
 #endif
 
@@ -397,7 +439,7 @@ bool vmemmap_shadow_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
  * @old:	what it has to be
  * @new:	what it becomes
  *
- * Fully ordered if it stores.
+ * Release: what was changed before is seen by whoever sees this, [A] and [H].
  *
  * Return: true if the word was @old.
  */
@@ -407,7 +449,7 @@ bool vmemmap_shadow_store(unsigned long *word, unsigned long old,
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_store, word, old, new);
 
-	return cmpxchg(word, old, new) == old;
+	return cmpxchg_release(word, old, new) == old;
 }
 
 /**
@@ -548,18 +590,31 @@ void *vmemmap_shadow_alloc_note(size_t size)
 }
 
 /**
- * vmemmap_shadow_free_page() - give a vmemmap page back
- * @page:	the page, which nothing maps but the linear map
+ * vmemmap_shadow_free_pages() - give vmemmap pages back
+ * @page:	the first of them; nothing maps them but the linear map
+ * @order:	how many there are, as a power of two; more than one of boot memory
+ *		only
+ *
+ * Pages of boot memory are those of free_reserved_page(), in blocks.
  */
 VISIBLE_IF_KUNIT
-void vmemmap_shadow_free_page(struct page *page)
+void vmemmap_shadow_free_pages(struct page *page, unsigned int order)
 {
-	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_free_page, page);
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_free_pages, page, order);
 
-	if (PageReserved(page))
-		free_bootmem_page(page);
-	else
-		__free_page(page);
+	if (PageReserved(page)) {
+		const unsigned int nr = 1U << order;
+		unsigned int i;
+
+		kmemleak_free_part_phys(page_to_phys(page), nr * PAGE_SIZE);
+		for (i = 0; i < nr; i++) {
+			clear_page_tag_ref(page + i);
+			ClearPageReserved(page + i);
+			set_page_count(page + i, !i);
+		}
+		adjust_managed_page_count(page, nr);
+	}
+	__free_pages(page, order);
 }
 
 /**
@@ -649,11 +704,17 @@ static bool shadow_pte_is_sound(pte_t pte)
 	       !(writable && shadow_is_barred(pte));
 }
 
-/* The same entry in another state, everything but tag, permission, OA kept. */
-static pte_t shadow_mk_pte(pte_t pte, enum vmemmap_shadow_state state,
-			   unsigned long pfn)
+/*
+ * The same entry in another state, everything but tag and permission kept, and
+ * but the output address, if it has another one in that state.
+ */
+static __always_inline pte_t shadow_mk_pte(pte_t pte, enum vmemmap_shadow_state state,
+					   unsigned long pfn)
 {
-	pteval_t val = pte_val(pfn_pte(pfn, pte_pgprot(pte)));
+	pteval_t val = pte_val(pte);
+
+	if (shadow_maps_head(vmemmap_shadow_pte_state(pte)) != shadow_maps_head(state))
+		val = pte_val(pfn_pte(pfn, pte_pgprot(pte)));
 
 	val &= ~(SHADOW_TAG | SHADOW_BARRED | PTE_WRITE | PTE_RDONLY);
 	val |= FIELD_PREP(SHADOW_TAG, state);
@@ -661,30 +722,26 @@ static pte_t shadow_mk_pte(pte_t pte, enum vmemmap_shadow_state state,
 
 	return __pte(val);
 }
-NOKPROBE_SYMBOL(shadow_mk_pte);
 
 /*
  * Step an entry that has been read: its value then is what it has to be still.
  * A barred entry takes no step but one that opens it.
  */
-static int shadow_step_from(pte_t *ptep, pte_t old, enum vmemmap_shadow_state to,
-			    unsigned long pfn)
+static __always_inline int shadow_step_from(pte_t *ptep, pte_t old,
+					    enum vmemmap_shadow_state to,
+					    unsigned long pfn)
 {
-	const enum vmemmap_shadow_state from = vmemmap_shadow_pte_state(old);
-
 	if (shadow_is_barred(old) && !shadow_is_writable(to))
 		return -EAGAIN;
-	if (shadow_maps_head(from) == shadow_maps_head(to))
-		pfn = pte_pfn(old);
 
 	return vmemmap_shadow_cmpxchg(ptep, old, shadow_mk_pte(old, to, pfn)) ?
 	       0 : -EAGAIN;
 }
-NOKPROBE_SYMBOL(shadow_step_from);
 
 /**
- * vmemmap_shadow_step() - step one entry along the chain
+ * shadow_step_once() - step one entry along the chain
  * @ptep:	the entry
+ * @old:	what it was when it was read
  * @from:	the state it is in
  * @to:		the state it shall be in
  * @pfn:	the page it shall map; used by join and part only, since the
@@ -700,22 +757,29 @@ NOKPROBE_SYMBOL(shadow_step_from);
  * is not one that could be stepped; -EAGAIN if the entry is not, or no
  * longer, in @from, or is barred.
  */
-VISIBLE_IF_KUNIT
-int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
-			enum vmemmap_shadow_state to, unsigned long pfn)
+static __always_inline int shadow_step_once(pte_t *ptep, pte_t old,
+					    enum vmemmap_shadow_state from,
+					    enum vmemmap_shadow_state to,
+					    unsigned long pfn)
 {
-	const pte_t old = __ptep_get(ptep);
-
 	if (from >= VMEMMAP_SHADOW_NR_STATES || to >= VMEMMAP_SHADOW_NR_STATES ||
 	    !SHADOW_CHAIN_HAS(from, to))
 		return -EINVAL;
-	if (!shadow_pte_is_sound(old))
-		return -EINVAL;
 	if (vmemmap_shadow_pte_state(old) != from)
 		return -EAGAIN;
+	if (!shadow_pte_is_sound(old))
+		return -EINVAL;
 
 	return shadow_step_from(ptep, old, to, pfn);
 }
+
+#if IS_ENABLED(CONFIG_KUNIT)
+int vmemmap_shadow_step(pte_t *ptep, enum vmemmap_shadow_state from,
+			enum vmemmap_shadow_state to, unsigned long pfn)
+{
+	return shadow_step_once(ptep, __ptep_get(ptep), from, to, pfn);
+}
+#endif
 
 /*
  * The PMD of a vmemmap address, 0 if there is no table for it. Each level is
@@ -821,18 +885,33 @@ static pte_t *shadow_next_ptep(pte_t *ptep, unsigned long addr)
 }
 
 /*
- * A folio's tail entries lo to hi - 1, and the addresses that they map. What is
- * behind the folio is not the caller's, and may be hot-removed meanwhile: no
- * table of it is looked at.
+ * A folio's tail entries lo to hi - 1, and the addresses that they map, from the
+ * first one's entry. What is behind the folio is not the caller's, and may be
+ * hot-removed meanwhile: no table of it is looked at.
  */
-#define for_each_tail_entry(ptep, addr, folio, lo, hi)			\
+#define for_each_entry_from(first, ptep, addr, folio, lo, hi)		\
 	for (const unsigned long __end = (addr = shadow_tail_addr(folio, lo), \
-					  ptep = NULL,			\
+					  ptep = (lo) < (hi) ? (first) : NULL, \
 					  shadow_tail_addr(folio, hi));	\
-	     addr < __end &&						\
-	     (ptep = ptep ? shadow_next_ptep(ptep, addr) :		\
-			    vmemmap_shadow_ptep(addr)) != NULL;		\
-	     addr += PAGE_SIZE)
+	     addr < __end && ptep;					\
+	     addr += PAGE_SIZE,						\
+	     ptep = addr < __end ? shadow_next_ptep(ptep, addr) : NULL)
+
+#define for_each_tail_entry(ptep, addr, folio, lo, hi)			\
+	for_each_entry_from(vmemmap_shadow_ptep(shadow_tail_addr(folio, lo)), \
+			    ptep, addr, folio, lo, hi)
+
+/* A member's tail entry n, which most often lies in the table of its head's. */
+static pte_t *shadow_tail_ptep(const struct shadow_member *m, unsigned int n)
+{
+	const unsigned long addr = shadow_tail_addr(m->folio, n);
+
+	return (addr ^ (unsigned long)m->folio) & PMD_MASK ?
+	       vmemmap_shadow_ptep(addr) : m->ptep + n + 1;
+}
+
+#define for_each_member_entry(ptep, addr, m, lo, hi)			\
+	for_each_entry_from(shadow_tail_ptep(m, lo), ptep, addr, (m)->folio, lo, hi)
 
 static unsigned int shadow_nr_tails(const struct folio *folio)
 {
@@ -1118,7 +1197,7 @@ int vmemmap_shadow_test_set_hwpoison(struct page *page)
 /* Contents								    */
 
 /* The page that an entry maps, through its alias in the linear map. */
-static struct page *shadow_alias(pte_t pte)
+static __always_inline struct page *shadow_alias(pte_t pte)
 {
 	return page_to_virt(pte_page(pte));
 }
@@ -1141,6 +1220,100 @@ static bool shadow_tail_is_plain(const struct page *tail,
 	       atomic_read(&tail->_mapcount) == -1 &&
 	       !(flags & PAGEFLAGS_MASK) &&
 	       !((flags ^ folio->flags) & place);
+}
+
+/*
+ * Are these four struct pages the same as that one, word for word? An update
+ * spends most of its instructions here, and the compiler makes no chain of
+ * comparisons that is longer than two.
+ */
+#define SHADOW_SAME(compare, nr)					\
+	"ldp	x9, x10, [%0, #(64 * " #nr ")]\n"			\
+	"ldp	x11, x12, [%0, #(64 * " #nr " + 16)]\n"		\
+	"ldp	x13, x14, [%0, #(64 * " #nr " + 32)]\n"		\
+	"ldp	x15, x16, [%0, #(64 * " #nr " + 48)]\n"		\
+	compare								\
+	"ccmp	x10, %2, #0, eq\n"					\
+	"ccmp	x11, %3, #0, eq\n"					\
+	"ccmp	x12, %4, #0, eq\n"					\
+	"ccmp	x13, %5, #0, eq\n"					\
+	"ccmp	x14, %6, #0, eq\n"					\
+	"ccmp	x15, %7, #0, eq\n"					\
+	"ccmp	x16, %8, #0, eq\n"
+
+static __always_inline bool shadow_four_same(const struct page *page,
+					     const union shadow_words *as)
+{
+	if (sizeof(*page) != 64)
+		return !memcmp(page, as, sizeof(*page)) &&
+		       !memcmp(page + 1, as, sizeof(*page)) &&
+		       !memcmp(page + 2, as, sizeof(*page)) &&
+		       !memcmp(page + 3, as, sizeof(*page));
+
+	asm goto(SHADOW_SAME("cmp	x9, %1\n", 0)
+		 SHADOW_SAME("ccmp	x9, %1, #0, eq\n", 1)
+		 SHADOW_SAME("ccmp	x9, %1, #0, eq\n", 2)
+		 SHADOW_SAME("ccmp	x9, %1, #0, eq\n", 3)
+		 "b.ne	%l[differ]"
+		 : : "r" (page), "r" (as->word[0]), "r" (as->word[1]),
+		     "r" (as->word[2]), "r" (as->word[3]), "r" (as->word[4]),
+		     "r" (as->word[5]), "r" (as->word[6]), "r" (as->word[7])
+		 : "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
+		   "cc", "memory" : differ);
+
+	return true;
+differ:
+	return false;
+}
+
+/* Are all, from this one to the last of its vmemmap page, the same as that one? */
+static noinline bool shadow_all_same(const struct page *page,
+				     const union shadow_words *as)
+{
+	const union shadow_words same = *as;
+
+	do {
+		if (!shadow_four_same(page, &same))
+			return false;
+		page += 4;
+	} while (!PAGE_ALIGNED(page));
+
+	return true;
+}
+
+/*
+ * Two words of a tail mean nothing, and hold what the page's last life has left
+ * there: who makes a tail of a struct page leaves them as they are. They become
+ * the same in all tails while each page is its entry's own, the folio is the
+ * caller's alone, and nobody has a reason to store to them.
+ */
+static __always_inline void shadow_wipe(struct page *tail)
+{
+	WRITE_ONCE(tail->lru.prev, NULL);
+	WRITE_ONCE(tail->index, 0);
+}
+
+static __always_inline void shadow_wipe_four(struct page *tail)
+{
+	shadow_wipe(tail);
+	shadow_wipe(tail + 1);
+	shadow_wipe(tail + 2);
+	shadow_wipe(tail + 3);
+}
+
+static void shadow_wipe_tails(struct folio *folio)
+{
+	struct page *tail = &folio->page + SHADOW_HEAD_PAGES;
+	const struct page *end = &folio->page + folio_nr_pages(folio);
+
+	static_assert(SHADOW_HEAD_PAGES == 4);
+	shadow_wipe_four(tail);
+	for (tail += 4; tail < end; tail += 8) {
+		shadow_wipe_four(tail);
+		shadow_wipe_four(tail + 4);
+		if (IS_ALIGNED((unsigned long)tail, SZ_2M))
+			cond_resched();
+	}
 }
 
 /*
@@ -1176,8 +1349,9 @@ static unsigned long shadow_read_word(const struct page *page, unsigned int w)
 /*
  * Does the head's page hold anything that is not the folio's own, besides plain
  * tails? It would show in every alias, and end up in every page after restore.
+ * Notes whether all of them are the same: then one that is need not be looked at.
  */
-static bool shadow_head_is_plain(const struct folio *folio)
+static bool shadow_head_is_plain(const struct folio *folio, struct shadow_was *was)
 {
 	const unsigned int nr = PAGE_SIZE / sizeof(struct page);
 	unsigned int i;
@@ -1186,7 +1360,11 @@ static bool shadow_head_is_plain(const struct folio *folio)
 		if (READ_ONCE((&folio->page + i)->flags) & __PG_HWPOISON)
 			return false;
 	}
-	for (; i < nr; i++) {
+	if (!shadow_tail_is_plain(&was->plain.page, folio))
+		return false;
+
+	was->uniform = shadow_all_same(&folio->page + i, &was->plain);
+	for (; i < nr && !was->uniform; i++) {
 		if (!shadow_tail_is_plain(&folio->page + i, folio))
 			return false;
 	}
@@ -1201,58 +1379,22 @@ static void shadow_refuse_not_plain(struct folio *folio)
 		     folio_pfn(folio));
 }
 
-/* What word w of entry i of a folio's fake heads, and what follows them, is. */
-static unsigned long shadow_alias_word(const struct folio *folio,
-				       const struct shadow_was *was,
-				       unsigned int i, unsigned int w)
-{
-	return i < SHADOW_HEAD_PAGES ? was->page[i].word[w] :
-	       shadow_read_word(&folio->page + i, w);
-}
-
 /**
- * shadow_equalize() - make a sealed page's contents those of the head's page
+ * shadow_equalize_words() - the same for a page whose tails are not all the same
  * @folio:	the folio, which lies in the head's page
  * @was:	what the folio's own struct pages held
  * @ptep:	the SEALED entry that maps the page
+ * @sealed:	what it was
  *
- * Readers keep looking at the page. All they see of entries other than the
- * first is that a few fields, which say nothing of a tail, change; their
- * compound_head keeps its value. The first one turns from a plain tail to a
- * fake head, and readers must find the head at either and in between: so
- * PG_head is set before compound_head loses bit 0. [A]: pairs with the
- * acquire of compound_head in page_fixed_fake_head().
- *
- * The tails behind those that show the head's own bytes are compared with the
- * head page's at once: what is equal to plain tails is plain. Only what differs
- * is looked at word by word.
- *
- * Nothing is compared again when the entry is joined. A store to this page opens
- * the entry first, and one to the head's page through any of the folio's entries
- * bars it first: the exchange that joins it fails then.
- *
- * Return: 0 if each word of the page was made equal; -EBUSY if the page holds
- * anything but plain tails, then it is unchanged; -EAGAIN if a stray writer got
- * to it meanwhile.
+ * Return: see shadow_equalize().
  */
-static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
-			   pte_t *ptep)
+static noinline int shadow_equalize_words(struct folio *folio,
+					  const struct shadow_was *was,
+					  pte_t *ptep, pte_t sealed)
 {
-	const pte_t sealed = __ptep_get(ptep);
+	const unsigned int nr = PAGE_SIZE / sizeof(struct page);
 	struct page *own = shadow_alias(sealed);
-	unsigned int i, w, nr = PAGE_SIZE / sizeof(struct page);
-
-	if (vmemmap_shadow_pte_state(sealed) != VMEMMAP_SHADOW_SEALED)
-		return -EAGAIN;
-
-	if (shadow_is_raw(folio)) {
-		vmemmap_shadow_copy(own, folio, was, sizeof(*was));
-		return 0;
-	}
-
-	if (!memcmp(own + SHADOW_HEAD_PAGES, &folio->page + SHADOW_HEAD_PAGES,
-		    PAGE_SIZE - sizeof(*was)))
-		nr = SHADOW_HEAD_PAGES;
+	unsigned int i, w;
 
 	for (i = 0; i < nr; i++) {
 		if (!shadow_tail_is_plain(own + i, folio)) {
@@ -1261,10 +1403,6 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 		}
 	}
 
-	/*
-	 * The first entry comes first: a page of which any word that matters
-	 * was changed can be told by its fake head, see shadow_replain().
-	 */
 	for (i = 0; i < nr; i++) {
 		union shadow_words old;
 
@@ -1284,11 +1422,70 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 			return -EAGAIN;
 
 		for (w = SHADOW_FLAGS; w < SHADOW_NR_WORDS; w++) {
-			if (!shadow_change_word(own + i, w, old.word[w],
-						shadow_alias_word(folio, was,
-								  i, w)))
+			const unsigned long word = i < SHADOW_HEAD_PAGES ?
+				was->page[i].word[w] :
+				shadow_read_word(&folio->page + i, w);
+
+			if (!shadow_change_word(own + i, w, old.word[w], word))
 				return -EAGAIN;
 		}
+	}
+
+	return 0;
+}
+
+/**
+ * shadow_equalize() - make a sealed page's contents those of the head's page
+ * @folio:	the folio, which lies in the head's page
+ * @was:	what the folio's own struct pages held
+ * @ptep:	the SEALED entry that maps the page
+ *
+ * Readers keep looking at the page. All they see of entries other than the
+ * first is that a few fields, which say nothing of a tail, change; their
+ * compound_head keeps its value. The first one turns from a plain tail to a
+ * fake head, and readers must find the head at either and in between: so
+ * PG_head is set before compound_head loses bit 0. [A]: pairs with the
+ * acquire of compound_head in page_fixed_fake_head(). It comes before the others:
+ * a page of which any word that matters was changed can be told by its fake head,
+ * see shadow_replain().
+ *
+ * If all tails are the same in both pages, word for word, what the words are that
+ * have to change is known, and to what. An exchange does not take them from
+ * anything else, so that a store which came in between is kept. If not, each word
+ * is looked at.
+ *
+ * Nothing is compared again when the entry is joined. A store to this page opens
+ * the entry first, and one to the head's page through any of the folio's entries
+ * bars it first: the exchange that joins it fails then.
+ *
+ * Return: 0 if each word of the page was made equal; -EBUSY if the page holds
+ * anything but plain tails, then it is unchanged; -EAGAIN if a stray writer got
+ * to it meanwhile.
+ */
+static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
+			   pte_t *ptep)
+{
+	const pte_t sealed = __ptep_get(ptep);
+	struct page *own = shadow_alias(sealed);
+	unsigned long bits;
+	unsigned int n;
+
+	if (vmemmap_shadow_pte_state(sealed) != VMEMMAP_SHADOW_SEALED)
+		return -EAGAIN;
+
+	if (shadow_is_raw(folio)) {
+		vmemmap_shadow_copy(own, folio, was->page, sizeof(was->page));
+		return 0;
+	}
+
+	if (!was->uniform || !shadow_all_same(own, &was->plain))
+		return shadow_equalize_words(folio, was, ptep, sealed);
+
+	for_each_differing_word(n, bits, was) {
+		if (!vmemmap_shadow_store((unsigned long *)own + n,
+					  was->plain.word[n % SHADOW_NR_WORDS],
+					  was->word[n]))
+			return -EAGAIN;
 	}
 
 	return 0;
@@ -1303,7 +1500,7 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 static void shadow_fill(const struct folio *folio, const struct shadow_was *was,
 			struct page *page)
 {
-	vmemmap_shadow_copy(page_to_virt(page), folio, was, sizeof(*was));
+	vmemmap_shadow_copy(page_to_virt(page), folio, was->page, sizeof(was->page));
 }
 
 /**
@@ -1320,21 +1517,21 @@ static void shadow_fill(const struct folio *folio, const struct shadow_was *was,
  */
 static void shadow_replain(const struct shadow_was *was, struct page *own)
 {
-	const struct page *plain = own + SHADOW_HEAD_PAGES;
-	unsigned int i, w;
+	unsigned long bits;
+	unsigned int i, n;
 
 	if (READ_ONCE(own->compound_head) & 1 || !page_is_fake_head(own))
 		return;
 
 	/*
 	 * compound_head first: with bit 0 set a reader needs no PG_head, and
-	 * without PG_head it needs bit 0. Fully ordered before the change of
-	 * the flags word below. [H]: pairs with the acquire of the flags word
-	 * in page_fixed_fake_head().
+	 * without PG_head it needs bit 0. [H]: the change of the flags word below
+	 * is a release; pairs with the acquire of the flags word in
+	 * page_fixed_fake_head().
 	 */
 	shadow_change_word(own, SHADOW_COMPOUND_HEAD,
 			   was->page[0].word[SHADOW_COMPOUND_HEAD],
-			   shadow_read_word(plain, SHADOW_COMPOUND_HEAD));
+			   was->plain.word[SHADOW_COMPOUND_HEAD]);
 
 	for (i = 0; i < SHADOW_HEAD_PAGES; i++) {
 		const unsigned long copied =
@@ -1345,30 +1542,63 @@ static void shadow_replain(const struct shadow_was *was, struct page *own)
 			flags = READ_ONCE(own[i].flags);
 		} while (!shadow_change_word(own + i, SHADOW_FLAGS, flags,
 					     flags & ~copied));
-		for (w = SHADOW_REST; w < SHADOW_NR_WORDS; w++)
-			shadow_change_word(own + i, w, was->page[i].word[w],
-					   shadow_read_word(plain, w));
+	}
+
+	for_each_differing_word(n, bits, was) {
+		const unsigned int w = n % SHADOW_NR_WORDS;
+
+		if (w >= SHADOW_REST)
+			vmemmap_shadow_store((unsigned long *)own + n, was->word[n],
+					     was->plain.word[w]);
 	}
 }
 
 /* ------------------------------------------------------------------------ */
 /* Pages in hand							    */
 
+/* Free neighbouring pages, in blocks that a CPU's free lists take. */
+static void shadow_free_run(struct page *page, unsigned int nr)
+{
+	if (PageReserved(page))
+		memmap_boot_pages_add(-(long)nr);
+	else
+		memmap_pages_add(-(long)nr);
+
+	while (nr) {
+		const unsigned int order =
+			min(__ffs(page_to_pfn(page) | BIT(PAGE_ALLOC_COSTLY_ORDER)),
+			    ilog2(nr));
+
+		vmemmap_shadow_free_pages(page, order);
+		page += 1U << order;
+		nr -= 1U << order;
+	}
+}
+
 static void shadow_free_pages(struct list_head *pages)
 {
-	long nr_boot = 0, nr = 0;
-	struct page *page, *next;
+	struct page *page, *next, *run = NULL;
+	bool reserved = false;
+	unsigned int nr = 0;
+	long all = 0;
 
 	list_for_each_entry_safe(page, next, pages, lru) {
-		list_del(&page->lru);
 		set_page_private(page, 0);
-		nr++;
-		nr_boot += PageReserved(page);
-		vmemmap_shadow_free_page(page);
+		all++;
+		if (reserved && page == run + nr && PageReserved(page)) {
+			nr++;
+			continue;
+		}
+		if (nr)
+			shadow_free_run(run, nr);
+		run = page;
+		nr = 1;
+		reserved = PageReserved(page);
 	}
-	memmap_boot_pages_add(-nr_boot);
-	memmap_pages_add(nr_boot - nr);
-	shadow_count(SHADOW_BYTES_SAVED, nr * PAGE_SIZE);
+	if (nr)
+		shadow_free_run(run, nr);
+	INIT_LIST_HEAD(pages);
+	shadow_count(SHADOW_BYTES_SAVED, all * PAGE_SIZE);
 }
 
 /* This page is for the entry at this address, to which it belonged or shall. */
@@ -1441,20 +1671,21 @@ static bool shadow_is_in(const struct page *page, const struct list_head *pages)
  * Does any entry of these folios map a page that is about to be released, or
  * might a CPU still translate through one that did?
  */
-static bool shadow_debug_may_release(const struct shadow_batch *b)
+static bool shadow_debug_may_release(const struct shadow_batch *b,
+				     const struct list_head *pages)
 {
 	bool mapped = false, unsynced = false;
+	const struct shadow_member *m;
 	unsigned long addr;
 	struct page *page;
 	unsigned int i;
 	pte_t *ptep;
 
 	/* Pages in hand have an address noted, those that are mapped none. */
-	for (i = 0; i < b->nr; i++) {
-		for_each_tail_entry(ptep, addr, b->folio[i], 0, b->nr_tails) {
+	for_each_in_batch(m, i, b) {
+		for_each_member_entry(ptep, addr, m, 0, b->nr_tails) {
 			page = pte_page(__ptep_get(ptep));
-			mapped |= page_private(page) &&
-				  shadow_is_in(page, &b->pages);
+			mapped |= page_private(page) && shadow_is_in(page, pages);
 			unsynced |= !!xa_load(&shadow_unsynced, addr >> PAGE_SHIFT);
 		}
 	}
@@ -1472,7 +1703,8 @@ static void shadow_debug_step(pte_t *ptep, unsigned long addr, pte_t old,
 {
 }
 
-static bool shadow_debug_may_release(const struct shadow_batch *b)
+static bool shadow_debug_may_release(const struct shadow_batch *b,
+				     const struct list_head *pages)
 {
 	return true;
 }
@@ -1526,18 +1758,19 @@ static void shadow_tlbi_round(const struct shadow_batch *b,
 
 	dsb(ishst);
 	while (i < b->nr) {
-		const unsigned long start = lo ? shadow_tail_addr(b->folio[i], lo) :
-						 (unsigned long)b->folio[i];
-		unsigned long end = shadow_tail_addr(b->folio[i], hi);
+		const struct folio *folio = b->member[i]->folio;
+		const unsigned long start = lo ? shadow_tail_addr(folio, lo) :
+						 (unsigned long)folio;
+		unsigned long end = shadow_tail_addr(folio, hi);
 
-		while (++i < b->nr && !lo && (unsigned long)b->folio[i] == end)
-			end = shadow_tail_addr(b->folio[i], hi);
+		while (++i < b->nr && !lo && (unsigned long)b->member[i]->folio == end)
+			end = shadow_tail_addr(b->member[i]->folio, hi);
 
 		vmemmap_shadow_tlbi(start, (end - start) >> PAGE_SHIFT);
 	}
 	vmemmap_shadow_tlbi_sync();
 	for (i = 0; i < b->nr; i++)
-		shadow_debug_synced(shadow_tail_addr(b->folio[i], lo), hi - lo);
+		shadow_debug_synced(shadow_tail_addr(b->member[i]->folio, lo), hi - lo);
 	shadow_count(SHADOW_TLBI_ROUNDS, 1);
 }
 
@@ -1551,9 +1784,9 @@ static void shadow_tlbi_round_all(const struct shadow_batch *b)
 static long shadow_note_longest(enum shadow_counter what, u64 then)
 {
 	const long ns = ktime_get_mono_fast_ns() - then;
-	long old = atomic_long_read(&shadow_counters[what]);
+	long old = atomic_long_read(&shadow_longest[what]);
 
-	while (ns > old && !atomic_long_try_cmpxchg(&shadow_counters[what], &old, ns))
+	while (ns > old && !atomic_long_try_cmpxchg(&shadow_longest[what], &old, ns))
 		;
 
 	return ns;
@@ -1582,10 +1815,10 @@ static void shadow_window_close(const struct shadow_batch *b, unsigned int lo,
 
 	shadow_count(SHADOW_WINDOWS, 1);
 	shadow_count(SHADOW_WINDOW_NS_TOTAL, ns);
-	trace_vmemmap_shadow_window(folio_pfn(b->folio[0]),
-				    folio_order(b->folio[0]), b->nr,
+	trace_vmemmap_shadow_window(folio_pfn(b->member[0]->folio),
+				    folio_order(b->member[0]->folio), b->nr,
 				    b->nr * (hi - lo), ns);
-	vmemmap_shadow_hold(b->folio[0], lo, hi);
+	vmemmap_shadow_hold(b->member[0]->folio, lo, hi);
 }
 
 /* The tail entry behind a window that starts with this one. */
@@ -1598,19 +1831,17 @@ static unsigned int shadow_window_end(const struct shadow_batch *b, unsigned int
  * Step an entry, once it and what it maps agree with the rule. Returns what
  * vmemmap_shadow_step() does.
  */
-static int shadow_step(pte_t *ptep, unsigned long addr,
-		       enum vmemmap_shadow_state from,
-		       enum vmemmap_shadow_state to, unsigned long pfn)
+static __always_inline int shadow_step(pte_t *ptep, unsigned long addr,
+				       enum vmemmap_shadow_state from,
+				       enum vmemmap_shadow_state to,
+				       unsigned long pfn)
 {
 	const pte_t old = __ptep_get(ptep);
 	int ret;
 
-	if (vmemmap_shadow_pte_state(old) == from) {
-		if (shadow_maps_head(from) == shadow_maps_head(to))
-			pfn = pte_pfn(old);
+	if (vmemmap_shadow_pte_state(old) == from)
 		shadow_debug_step(ptep, addr, old, shadow_mk_pte(old, to, pfn));
-	}
-	ret = vmemmap_shadow_step(ptep, from, to, pfn);
+	ret = shadow_step_once(ptep, old, from, to, pfn);
 	if (!ret)
 		shadow_debug_stepped(addr);
 
@@ -1619,37 +1850,69 @@ static int shadow_step(pte_t *ptep, unsigned long addr,
 
 /*
  * Step all of a folio's tail entries, which keep their output address. The
- * first one that is not, or no longer, in state from ends that with -EAGAIN:
- * somebody else has stepped it.
+ * first one that is not, or no longer, in state from ends that: somebody else
+ * has stepped it. Returns how many were stepped.
  */
-static int shadow_step_all(struct folio *folio, enum vmemmap_shadow_state from,
-			   enum vmemmap_shadow_state to)
+static __always_inline unsigned int shadow_step_all(struct shadow_member *m,
+						    unsigned int nr_tails,
+						    enum vmemmap_shadow_state from,
+						    enum vmemmap_shadow_state to)
 {
-	unsigned long addr, steps = 0;
+	unsigned int steps = 0;
+	unsigned long addr;
 	pte_t *ptep;
-	int ret = 0;
 
-	for_each_tail_entry(ptep, addr, folio, 0, shadow_nr_tails(folio)) {
-		ret = shadow_step(ptep, addr, from, to, 0);
-		if (ret)
+	for_each_member_entry(ptep, addr, m, 0, nr_tails) {
+		if (shadow_step(ptep, addr, from, to, 0))
 			break;
 		steps++;
 	}
-	shadow_count(SHADOW_STEPS, steps);
 
-	return ret;
+	return steps;
 }
 
-/* The same for those of all a folio's entries that are in state from. */
-static void shadow_step_those(struct folio *folio,
-			      enum vmemmap_shadow_state from,
-			      enum vmemmap_shadow_state to)
+static void shadow_fail(struct shadow_batch *b, struct shadow_member *m)
 {
+	m->failed = true;
+	b->nr_failed++;
+}
+
+/* Step all entries of all folios. Those of which one was lost have failed. */
+static __always_inline void shadow_step_batch(struct shadow_batch *b,
+					      enum vmemmap_shadow_state from,
+					      enum vmemmap_shadow_state to)
+{
+	struct shadow_member *m;
+	unsigned long steps = 0;
+	unsigned int i;
+
+	for_each_in_batch(m, i, b) {
+		unsigned int n;
+
+		if (m->failed)
+			continue;
+		n = shadow_step_all(m, b->nr_tails, from, to);
+		steps += n;
+		if (n < b->nr_tails)
+			shadow_fail(b, m);
+	}
+	shadow_count(SHADOW_STEPS, steps);
+}
+
+/* Step those of all folios' entries that are in state from, and not barred. */
+static __always_inline void shadow_step_those(struct shadow_batch *b,
+					      enum vmemmap_shadow_state from,
+					      enum vmemmap_shadow_state to)
+{
+	struct shadow_member *m;
 	unsigned long addr, steps = 0;
+	unsigned int i;
 	pte_t *ptep;
 
-	for_each_tail_entry(ptep, addr, folio, 0, shadow_nr_tails(folio))
-		steps += !shadow_step(ptep, addr, from, to, 0);
+	for_each_in_batch(m, i, b) {
+		for_each_member_entry(ptep, addr, m, 0, b->nr_tails)
+			steps += !shadow_step(ptep, addr, from, to, 0);
+	}
 	shadow_count(SHADOW_STEPS, steps);
 }
 
@@ -1657,28 +1920,27 @@ static void shadow_step_those(struct folio *folio,
  * Allocate a page for each of a folio's tail entries that maps the head's.
  * All or nothing.
  */
-static int shadow_alloc_for(const struct folio *folio, struct list_head *pages)
+static int shadow_alloc_for(struct shadow_member *m)
 {
-	const unsigned int nr_tails = shadow_nr_tails(folio);
+	const unsigned int nr_tails = shadow_nr_tails(m->folio);
 	unsigned int need = 0, got = 0, n = 0;
 	struct page *some[32];
 	unsigned long addr;
-	LIST_HEAD(new);
 	pte_t *ptep;
 
-	for_each_tail_entry(ptep, addr, folio, 0, nr_tails)
+	for_each_member_entry(ptep, addr, m, 0, nr_tails)
 		need += shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep)));
 
-	for_each_tail_entry(ptep, addr, folio, 0, nr_tails) {
+	for_each_member_entry(ptep, addr, m, 0, nr_tails) {
 		if (!shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep))))
 			continue;
 		if (n == got) {
 			memset(some, 0, sizeof(some));
-			got = vmemmap_shadow_alloc_pages(folio_nid(folio),
+			got = vmemmap_shadow_alloc_pages(folio_nid(m->folio),
 							 min(need, ARRAY_SIZE(some)),
 							 some);
 			if (!got) {
-				shadow_free_pages(&new);
+				shadow_free_pages(&m->pages);
 				return -ENOMEM;
 			}
 			memmap_pages_add(got);
@@ -1687,119 +1949,124 @@ static int shadow_alloc_for(const struct folio *folio, struct list_head *pages)
 			n = 0;
 			cond_resched();
 		}
-		shadow_hold_page(some[n++], addr, &new);
+		shadow_hold_page(some[n++], addr, &m->pages);
 	}
-	list_splice_tail(&new, pages);
 
 	return 0;
 }
 
-/* Are all of a folio's entries in one of these states, and none barred? */
-static bool shadow_all_in(const struct folio *folio, unsigned int states)
+/* Are all of the folios' entries in one of these states, and none barred? */
+static bool shadow_all_in(const struct shadow_batch *b, unsigned int states)
 {
+	const struct shadow_member *m;
 	unsigned long addr;
+	unsigned int i;
 	pte_t *ptep;
 
-	for_each_tail_entry(ptep, addr, folio, 0, shadow_nr_tails(folio)) {
-		const pte_t pte = __ptep_get(ptep);
+	for_each_in_batch(m, i, b) {
+		for_each_member_entry(ptep, addr, m, 0, b->nr_tails) {
+			const pte_t pte = __ptep_get(ptep);
 
-		if (!(states & BIT(vmemmap_shadow_pte_state(pte))) ||
-		    shadow_is_barred(pte))
-			return false;
+			if (!(states & BIT(vmemmap_shadow_pte_state(pte))) ||
+			    shadow_is_barred(pte))
+				return false;
+		}
 	}
 
 	return true;
 }
 
 /* Take off the bars. A handler that relied on them is waited for later: [L]. */
-static void shadow_unbar(const struct folio *folio)
+static void shadow_unbar(const struct shadow_batch *b)
+{
+	const struct shadow_member *m;
+	unsigned long addr;
+	unsigned int i;
+	pte_t *ptep;
+
+	for_each_in_batch(m, i, b) {
+		for_each_member_entry(ptep, addr, m, 0, b->nr_tails) {
+			const pte_t pte = __ptep_get(ptep);
+
+			if (shadow_is_barred(pte))
+				vmemmap_shadow_cmpxchg(ptep, pte,
+						       clear_pte_bit(pte, __pgprot(SHADOW_BARRED)));
+		}
+	}
+}
+
+/* Make the pages of entries lo to hi - 1 equal to the head's: false if one is not. */
+static bool shadow_equalize_range(struct shadow_member *m, unsigned int lo,
+				  unsigned int hi)
 {
 	unsigned long addr;
 	pte_t *ptep;
 
-	for_each_tail_entry(ptep, addr, folio, 0, shadow_nr_tails(folio)) {
-		const pte_t pte = __ptep_get(ptep);
-
-		if (shadow_is_barred(pte))
-			vmemmap_shadow_cmpxchg(ptep, pte,
-					       clear_pte_bit(pte, __pgprot(SHADOW_BARRED)));
+	for_each_member_entry(ptep, addr, m, lo, hi) {
+		if (shadow_equalize(m->folio, &m->was, ptep))
+			return false;
 	}
+
+	return true;
 }
 
-static int shadow_equalize_range(struct folio *folio,
-				 const struct shadow_was *was, unsigned int lo,
-				 unsigned int hi)
+/*
+ * Join entries lo to hi - 1; the pages they mapped are in hand then. Returns how
+ * many were joined before one was lost.
+ */
+static unsigned int shadow_join_range(struct shadow_member *m, unsigned int lo,
+				      unsigned int hi)
 {
+	const unsigned long pfn = pte_pfn(__ptep_get(m->ptep));
+	unsigned int steps = 0;
 	unsigned long addr;
 	pte_t *ptep;
-	int ret;
 
-	for_each_tail_entry(ptep, addr, folio, lo, hi) {
-		ret = shadow_equalize(folio, was, ptep);
-		if (ret)
-			return ret;
-	}
-
-	return 0;
-}
-
-/* Join entries lo to hi - 1; the pages they mapped are in hand then. */
-static int shadow_join_range(struct folio *folio, unsigned int lo,
-			     unsigned int hi, struct list_head *pages)
-{
-	pte_t *ptep = vmemmap_shadow_ptep((unsigned long)folio);
-	const unsigned long pfn = pte_pfn(__ptep_get(ptep));
-	unsigned long addr, steps = 0;
-	int ret = 0;
-
-	for_each_tail_entry(ptep, addr, folio, lo, hi) {
+	for_each_member_entry(ptep, addr, m, lo, hi) {
 		struct page *own = pte_page(__ptep_get(ptep));
 
-		ret = shadow_step(ptep, addr, VMEMMAP_SHADOW_SEALED,
-				  VMEMMAP_SHADOW_JOINED, pfn);
-		if (ret)
+		if (shadow_step(ptep, addr, VMEMMAP_SHADOW_SEALED,
+				VMEMMAP_SHADOW_JOINED, pfn))
 			break;
 		steps++;
-		shadow_hold_page(own, addr, pages);
+		shadow_hold_page(own, addr, &m->pages);
 	}
-	shadow_count(SHADOW_STEPS, steps);
 
-	return ret;
+	return steps;
 }
 
 /* Fill the pages in hand for those of entries lo to hi - 1 that are JOINED. */
-static void shadow_fill_range(struct folio *folio, const struct shadow_was *was,
-			      unsigned int lo, unsigned int hi,
-			      struct list_head *pages, struct list_head *filled)
+static void shadow_fill_range(struct shadow_member *m, unsigned int lo,
+			      unsigned int hi, struct list_head *filled)
 {
 	unsigned long addr;
 	pte_t *ptep;
 
-	for_each_tail_entry(ptep, addr, folio, lo, hi) {
+	for_each_member_entry(ptep, addr, m, lo, hi) {
 		struct page *page;
 
 		if (vmemmap_shadow_pte_state(__ptep_get(ptep)) !=
 		    VMEMMAP_SHADOW_JOINED)
 			continue;
 
-		page = shadow_take_page(pages, addr);
+		page = shadow_take_page(&m->pages, addr);
 		if (SHADOW_WARN_ON(!page))
 			break;
 
-		shadow_fill(folio, was, page);
+		shadow_fill(m->folio, &m->was, page);
 		list_add_tail(&page->lru, filled);
 	}
 }
 
 /* Part those of entries lo to hi - 1 for which a page is filled. */
-static void shadow_part_range(struct folio *folio, unsigned int lo,
-			      unsigned int hi, struct list_head *filled,
-			      struct list_head *pages)
+static unsigned int shadow_part_range(struct shadow_member *m, unsigned int lo,
+				      unsigned int hi, struct list_head *filled)
 {
-	unsigned long addr, steps = 0;
+	unsigned int steps = 0;
+	unsigned long addr;
 	pte_t *ptep;
 
-	for_each_tail_entry(ptep, addr, folio, lo, hi) {
+	for_each_member_entry(ptep, addr, m, lo, hi) {
 		struct page *page = list_first_entry_or_null(filled, struct page, lru);
 
 		if (!page)
@@ -1808,42 +2075,54 @@ static void shadow_part_range(struct folio *folio, unsigned int lo,
 			continue;
 		if (shadow_step(ptep, addr, VMEMMAP_SHADOW_JOINED,
 				VMEMMAP_SHADOW_SEALED, page_to_pfn(page))) {
-			list_move(&page->lru, pages);
+			list_move(&page->lru, &m->pages);
 		} else {
 			list_del(&page->lru);
 			set_page_private(page, 0);
 			steps++;
 		}
 	}
-	shadow_count(SHADOW_STEPS, steps);
+
+	return steps;
 }
 
 /* Re-plain the pages of entries lo to hi - 1 that map their own. */
-static void shadow_replain_range(struct folio *folio,
-				 const struct shadow_was *was, unsigned int lo,
+static void shadow_replain_range(struct shadow_member *m, unsigned int lo,
 				 unsigned int hi)
 {
 	unsigned long addr;
 	pte_t *ptep;
 
-	for_each_tail_entry(ptep, addr, folio, lo, hi) {
+	for_each_member_entry(ptep, addr, m, lo, hi) {
 		const pte_t pte = __ptep_get(ptep);
 
 		if (!shadow_maps_head(vmemmap_shadow_pte_state(pte)))
-			shadow_replain(was, shadow_alias(pte));
+			shadow_replain(&m->was, shadow_alias(pte));
 	}
 }
 
-/* Note what the folios' own struct pages hold. */
-static void shadow_batch_note(struct shadow_batch *b)
+/* Note what a folio's own struct pages hold, and the tail behind them. */
+static void shadow_note(const struct folio *folio, struct shadow_was *was)
 {
-	unsigned int i, n, w;
+	unsigned long differ = 0;
+	unsigned int w;
 
-	for (i = 0; i < b->nr; i++)
-		for (n = 0; n < SHADOW_HEAD_PAGES; n++)
-			for (w = 0; w < SHADOW_NR_WORDS; w++)
-				b->was[i].page[n].word[w] =
-					shadow_read_word(&b->folio[i]->page + n, w);
+	memcpy(&was->plain, &folio->page + SHADOW_HEAD_PAGES, sizeof(was->plain));
+	memcpy(was->page, folio, sizeof(was->page));
+
+	/* Unrolled. */
+	static_assert(SHADOW_HEAD_PAGES == 4);
+	for (w = 0; w < SHADOW_NR_WORDS; w++) {
+		const unsigned long plain = was->plain.word[w];
+		unsigned long here;
+
+		here = was->page[0].word[w] != plain;
+		here |= (unsigned long)(was->page[1].word[w] != plain) << SHADOW_NR_WORDS;
+		here |= (unsigned long)(was->page[2].word[w] != plain) << 2 * SHADOW_NR_WORDS;
+		here |= (unsigned long)(was->page[3].word[w] != plain) << 3 * SHADOW_NR_WORDS;
+		differ |= here << w;
+	}
+	was->differ = differ;
 }
 
 /**
@@ -1851,50 +2130,51 @@ static void shadow_batch_note(struct shadow_batch *b)
  * @b:		the batch
  *
  * A folio with an entry that does not step takes no further step here and
- * is marked failed; its entries may then be in any state.
+ * has failed; its entries may then be in any state.
  */
 static void shadow_optimize_windows(struct shadow_batch *b)
 {
 	const u64 sealed = ktime_get_mono_fast_ns();
+	struct shadow_member *m;
 	unsigned int i, lo, hi;
 
-	for_each_clear_bit(i, b->failed, b->nr) {
-		if (shadow_step_all(b->folio[i], VMEMMAP_SHADOW_OWNED,
-				    VMEMMAP_SHADOW_SEALED))
-			__set_bit(i, b->failed);
-	}
+	shadow_step_batch(b, VMEMMAP_SHADOW_OWNED, VMEMMAP_SHADOW_SEALED);
 	/* From here on no store reaches the pages but through their aliases. */
 	shadow_tlbi_round_all(b);
-	vmemmap_shadow_hold(b->folio[0], 0, b->nr_tails);
+	vmemmap_shadow_hold(b->member[0]->folio, 0, b->nr_tails);
 
 	for (lo = 0; lo < b->nr_tails; lo = hi) {
+		unsigned long steps = 0;
 		u64 opened;
 
 		hi = shadow_window_end(b, lo);
-		for_each_clear_bit(i, b->failed, b->nr) {
-			if (shadow_equalize_range(b->folio[i], &b->was[i], lo, hi))
-				__set_bit(i, b->failed);
+		for_each_in_batch(m, i, b) {
+			if (!m->failed && !shadow_equalize_range(m, lo, hi))
+				shadow_fail(b, m);
 		}
 		/* Several windows make one folio: no use to go on with it. */
-		if (bitmap_full(b->failed, b->nr))
+		if (b->nr_failed == b->nr)
 			break;
 
 		opened = shadow_window_open();
-		for_each_clear_bit(i, b->failed, b->nr) {
-			if (shadow_join_range(b->folio[i], lo, hi, &b->pages))
-				__set_bit(i, b->failed);
+		for_each_in_batch(m, i, b) {
+			unsigned int n;
+
+			if (m->failed)
+				continue;
+			n = shadow_join_range(m, lo, hi);
+			steps += n;
+			if (n < hi - lo)
+				shadow_fail(b, m);
 		}
 		/* From here on nothing reaches the pages that were parted. */
 		shadow_window_close(b, lo, hi, opened);
+		shadow_count(SHADOW_STEPS, steps);
 		cond_resched();
 	}
 
 	/* Not before the last join: whoever may write to the head's page now may. */
-	for_each_clear_bit(i, b->failed, b->nr) {
-		if (shadow_step_all(b->folio[i], VMEMMAP_SHADOW_JOINED,
-				    VMEMMAP_SHADOW_SHARED))
-			__set_bit(i, b->failed);
-	}
+	shadow_step_batch(b, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);
 	/* From here on no CPU faults on what it still believes read-only. */
 	shadow_tlbi_round_all(b);
 	shadow_note_longest(SHADOW_READ_ONLY_NS_LONGEST, sealed);
@@ -1915,78 +2195,65 @@ static void shadow_optimize_windows(struct shadow_batch *b)
 static int shadow_restore_windows(struct shadow_batch *b)
 {
 	unsigned int i, lo, hi, tries;
+	struct shadow_member *m;
 
 	for (tries = 0; tries < SHADOW_MAX_TRIES; tries++) {
 		const u64 sealed = ktime_get_mono_fast_ns();
-		bool done = true;
 
 		/* What a stray writer took back, no round has followed yet. */
 		if (tries)
 			shadow_tlbi_round_all(b);
 
-		for (i = 0; i < b->nr; i++) {
-			shadow_unbar(b->folio[i]);
-			shadow_step_those(b->folio[i], VMEMMAP_SHADOW_SHARED,
-					  VMEMMAP_SHADOW_JOINED);
-		}
+		shadow_unbar(b);
+		shadow_step_those(b, VMEMMAP_SHADOW_SHARED, VMEMMAP_SHADOW_JOINED);
 		/* From here on no store reaches the head's page this way. */
 		shadow_tlbi_round_all(b);
-		vmemmap_shadow_hold(b->folio[0], 0, b->nr_tails);
+		vmemmap_shadow_hold(b->member[0]->folio, 0, b->nr_tails);
 		shadow_wait_handlers();
 
 		/* A store that was let through before may come only now. */
-		for (i = 0; i < b->nr; i++)
-			done &= shadow_all_in(b->folio[i],
-					      BIT(VMEMMAP_SHADOW_OWNED) |
-					      BIT(VMEMMAP_SHADOW_SEALED) |
-					      BIT(VMEMMAP_SHADOW_JOINED));
-		if (!done)
+		if (!shadow_all_in(b, BIT(VMEMMAP_SHADOW_OWNED) |
+				      BIT(VMEMMAP_SHADOW_SEALED) |
+				      BIT(VMEMMAP_SHADOW_JOINED)))
 			continue;
 
 		/* With all that came before: what is parted has to be equal. */
-		shadow_batch_note(b);
+		for_each_in_batch(m, i, b)
+			shadow_note(m->folio, &m->was);
 		for (lo = 0; lo < b->nr_tails; lo = hi) {
+			unsigned long steps = 0;
 			LIST_HEAD(filled);
 			u64 opened;
 
 			hi = shadow_window_end(b, lo);
-			for (i = 0; i < b->nr; i++)
-				shadow_fill_range(b->folio[i], &b->was[i], lo, hi,
-						  &b->pages, &filled);
+			for_each_in_batch(m, i, b)
+				shadow_fill_range(m, lo, hi, &filled);
 
 			opened = shadow_window_open();
-			for (i = 0; i < b->nr; i++)
-				shadow_part_range(b->folio[i], lo, hi, &filled,
-						  &b->pages);
+			for_each_in_batch(m, i, b)
+				steps += shadow_part_range(m, lo, hi, &filled);
 			/* From here on nothing reads the head's page this way. */
 			shadow_window_close(b, lo, hi, opened);
+			shadow_count(SHADOW_STEPS, steps);
 
-			list_splice(&filled, &b->pages);
-			for (i = 0; i < b->nr; i++)
-				shadow_replain_range(b->folio[i], &b->was[i], lo, hi);
+			SHADOW_WARN_ON(!list_empty(&filled));
+			for_each_in_batch(m, i, b)
+				shadow_replain_range(m, lo, hi);
 			cond_resched();
 		}
 
-		for (i = 0; i < b->nr; i++)
-			shadow_step_those(b->folio[i], VMEMMAP_SHADOW_SEALED,
-					  VMEMMAP_SHADOW_OWNED);
+		shadow_step_those(b, VMEMMAP_SHADOW_SEALED, VMEMMAP_SHADOW_OWNED);
 		/* From here on no CPU faults on a page it may write to. */
 		shadow_tlbi_round_all(b);
 		shadow_note_longest(SHADOW_READ_ONLY_NS_LONGEST, sealed);
 
-		for (i = 0; i < b->nr; i++)
-			done &= shadow_all_in(b->folio[i], BIT(VMEMMAP_SHADOW_OWNED));
-		if (done)
+		if (shadow_all_in(b, BIT(VMEMMAP_SHADOW_OWNED)))
 			return 0;
 	}
 
 	/* Given up. What could not be parted stays joined, but not read-only. */
-	for (i = 0; i < b->nr; i++) {
-		shadow_step_those(b->folio[i], VMEMMAP_SHADOW_JOINED,
-				  VMEMMAP_SHADOW_SHARED);
-		shadow_step_those(b->folio[i], VMEMMAP_SHADOW_SEALED,
-				  VMEMMAP_SHADOW_OWNED);
-	}
+	shadow_step_those(b, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);
+	shadow_step_those(b, VMEMMAP_SHADOW_SEALED, VMEMMAP_SHADOW_OWNED);
 	shadow_tlbi_round_all(b);
 
 	return -EBUSY;
@@ -1995,36 +2262,32 @@ static int shadow_restore_windows(struct shadow_batch *b)
 /* ------------------------------------------------------------------------ */
 /* Batches								    */
 
-static void shadow_batch_init(struct shadow_batch *b, struct shadow_was *was,
+static void shadow_batch_init(struct shadow_batch *b, struct shadow_member *room,
 			      unsigned int max)
 {
-	b->was = was;
+	b->room = room;
 	b->max = max;
 	b->nr = 0;
+	b->nr_failed = 0;
 	b->nr_tails = 0;
-	bitmap_zero(b->failed, SHADOW_BATCH);
-	INIT_LIST_HEAD(&b->pages);
 }
 
-/*
- * Room for what the folios of a batch hold, or for those of one folio, which
- * the caller brings, if there is no memory.
- */
-static struct shadow_was *shadow_was_alloc(struct shadow_was *one,
-					   unsigned int *max)
+/* Room for a batch; for one folio, which the caller brings, if there is no memory. */
+static struct shadow_member *shadow_room_alloc(struct shadow_member *one,
+					       unsigned int *max)
 {
-	struct shadow_was *was =
-		vmemmap_shadow_alloc_note(SHADOW_BATCH * sizeof(*was));
+	struct shadow_member *room =
+		vmemmap_shadow_alloc_note(SHADOW_BATCH * sizeof(*room));
 
-	*max = was ? SHADOW_BATCH : 1;
+	*max = room ? SHADOW_BATCH : 1;
 
-	return was ?: one;
+	return room ?: one;
 }
 
-static void shadow_was_free(struct shadow_was *was, struct shadow_was *one)
+static void shadow_room_free(struct shadow_member *room, struct shadow_member *one)
 {
-	if (was != one)
-		kfree(was);
+	if (room != one)
+		kfree(room);
 }
 
 /* Does this folio belong into this batch? The first one always does. */
@@ -2038,24 +2301,34 @@ static bool shadow_batch_takes(const struct shadow_batch *b,
 	       (b->nr + 1) * (b->nr_tails + 1) <= SHADOW_WINDOW;
 }
 
-static void shadow_batch_add(struct shadow_batch *b, struct folio *folio)
+/* Room for one more. */
+static struct shadow_member *shadow_batch_next(struct shadow_batch *b,
+					       struct folio *folio, pte_t *ptep)
 {
-	b->nr_tails = shadow_nr_tails(folio);
-	b->folio[b->nr++] = folio;
+	struct shadow_member *m = &b->room[b->nr];
+
+	m->folio = folio;
+	m->ptep = ptep;
+	m->failed = false;
+	INIT_LIST_HEAD(&m->pages);
+
+	return m;
 }
 
-static int shadow_cmp_folio(const void *a, const void *b)
+/* Neighbours come together, for shadow_tlbi_round(). The caller's list stays. */
+static void shadow_batch_add(struct shadow_batch *b, struct shadow_member *m)
 {
-	const struct folio *x = *(struct folio *const *)a;
-	const struct folio *y = *(struct folio *const *)b;
+	unsigned int n = b->nr;
 
-	return x < y ? -1 : x > y;
-}
-
-/* Bring neighbours together, for shadow_tlbi_round(). The caller's list stays. */
-static void shadow_batch_sort(struct shadow_batch *b)
-{
-	sort(b->folio, b->nr, sizeof(b->folio[0]), shadow_cmp_folio, NULL);
+	/* Most lists go up, or down. */
+	if (n && m->folio < b->member[0]->folio)
+		n = 0;
+	while (n && m->folio < b->member[n - 1]->folio)
+		n--;
+	memmove(&b->member[n + 1], &b->member[n], (b->nr - n) * sizeof(m));
+	b->member[n] = m;
+	b->nr++;
+	b->nr_tails = shadow_nr_tails(m->folio);
 }
 
 /*
@@ -2064,12 +2337,15 @@ static void shadow_batch_sort(struct shadow_batch *b)
  */
 static int shadow_restore_batch(struct shadow_batch *b)
 {
+	struct shadow_member *m;
 	unsigned int i;
 	int ret;
 
 	ret = shadow_restore_windows(b);
-	for (i = 0; i < b->nr && !ret; i++)
-		folio_clear_hugetlb_vmemmap_optimized(b->folio[i]);
+	for_each_in_batch(m, i, b) {
+		if (!ret)
+			folio_clear_hugetlb_vmemmap_optimized(m->folio);
+	}
 
 	return ret;
 }
@@ -2077,33 +2353,36 @@ static int shadow_restore_batch(struct shadow_batch *b)
 /* What is in hand, and not needed, nothing maps: see the TLBI rounds. */
 static void shadow_release(struct shadow_batch *b)
 {
-	if (shadow_debug_may_release(b))
-		shadow_free_pages(&b->pages);
+	struct shadow_member *m;
+	LIST_HEAD(pages);
+	unsigned int i;
+
+	for_each_in_batch(m, i, b)
+		list_splice_tail_init(&m->pages, &pages);
+	if (shadow_debug_may_release(b, &pages))
+		shadow_free_pages(&pages);
 }
 
 /* Roll a folio back with the pages in hand. Needs no memory. */
-static noinline_for_stack void shadow_roll_back(struct folio *folio,
-						struct shadow_was *was,
-						struct list_head *pages)
+static noinline_for_stack void shadow_roll_back(struct shadow_member *m)
 {
 	const u64 began = ktime_get_mono_fast_ns();
+	struct folio *folio = m->folio;
 	struct shadow_batch one;
 
 	shadow_count(SHADOW_ROLL_BACKS, 1);
-	shadow_batch_init(&one, was, 1);
-	shadow_batch_add(&one, folio);
-	list_splice_init(pages, &one.pages);
+	shadow_batch_init(&one, m, 1);
+	shadow_batch_add(&one, m);
 	/* What a stray writer took back, no round has followed yet. */
 	shadow_tlbi_round_all(&one);
 	/*
 	 * Copies of what the head's page held when optimize began. It may hold
 	 * more since, by a store through an entry that was joined.
 	 */
-	shadow_replain_range(folio, was, 0, one.nr_tails);
+	shadow_replain_range(m, 0, one.nr_tails);
 	if (shadow_restore_batch(&one))
 		pr_warn_once("pfn %#lx: roll-back given up, folio left partly optimized\n",
 			     folio_pfn(folio));
-	list_splice(&one.pages, pages);
 	trace_vmemmap_shadow_roll_back(folio_pfn(folio), folio_order(folio), 1,
 				       one.nr_tails,
 				       ktime_get_mono_fast_ns() - began);
@@ -2115,21 +2394,25 @@ static noinline_for_stack void shadow_roll_back(struct folio *folio,
  */
 static unsigned int shadow_optimize_batch(struct shadow_batch *b)
 {
+	struct shadow_member *m;
 	unsigned int i, nr;
 
-	shadow_batch_sort(b);
-	shadow_batch_note(b);
-	for (i = 0; i < b->nr; i++) {
-		if (!shadow_head_is_plain(b->folio[i])) {
-			shadow_refuse_not_plain(b->folio[i]);
-			__set_bit(i, b->failed);
+	for_each_in_batch(m, i, b) {
+		if (!shadow_is_raw(m->folio))
+			shadow_wipe_tails(m->folio);
+		shadow_note(m->folio, &m->was);
+		if (!shadow_head_is_plain(m->folio, &m->was)) {
+			shadow_refuse_not_plain(m->folio);
+			shadow_fail(b, m);
 		}
 	}
 
 	shadow_optimize_windows(b);
-	for_each_set_bit(i, b->failed, b->nr)
-		shadow_roll_back(b->folio[i], &b->was[i], &b->pages);
-	nr = b->nr - bitmap_weight(b->failed, b->nr);
+	for_each_in_batch(m, i, b) {
+		if (m->failed)
+			shadow_roll_back(m);
+	}
+	nr = b->nr - b->nr_failed;
 	shadow_count(SHADOW_FOLIOS_OPTIMIZED, nr);
 	shadow_release(b);
 
@@ -2146,21 +2429,33 @@ static bool shadow_is_candidate(struct folio *folio)
 	       !folio_test_hugetlb_vmemmap_optimized(folio);
 }
 
-/* Mark a folio as optimized, if it can be: true if it was marked now. */
-static bool shadow_mark(struct folio *folio)
+static bool shadow_is_owned(pte_t *ptep)
+{
+	const pte_t pte = __ptep_get(ptep);
+
+	return shadow_pte_is_sound(pte) &&
+	       vmemmap_shadow_pte_state(pte) == VMEMMAP_SHADOW_OWNED;
+}
+
+/*
+ * Mark a folio as optimized, if it can be. Returns its head's entry, or NULL if
+ * it was not marked now.
+ */
+static pte_t *shadow_mark(struct folio *folio)
 {
 	const unsigned int nr_tails = shadow_nr_tails(folio);
-	unsigned int n;
-	pte_t *ptep;
+	unsigned long addr;
+	pte_t *head, *ptep;
+	unsigned int owned;
 
 	if (!shadow_is_candidate(folio))
-		return false;
+		return NULL;
 	if (READ_ONCE(vmemmap_shadow_broken)) {
 		shadow_count(SHADOW_REFUSED_BROKEN, 1);
-		return false;
+		return NULL;
 	}
 	if (SHADOW_WARN_ON(!folio_test_hugetlb(folio) || folio_ref_count(folio)))
-		return false;
+		return NULL;
 
 	/*
 	 * The vmemmap of hot-added memory may lie in that memory itself, at
@@ -2168,20 +2463,20 @@ static bool shadow_mark(struct folio *folio)
 	 * they are, and if the first one of a folio is such a page, all are, by
 	 * the alignment of both.
 	 */
-	ptep = vmemmap_shadow_ptep((unsigned long)folio);
-	if (!ptep || PageVmemmapSelfHosted(pte_page(__ptep_get(ptep)))) {
+	head = vmemmap_shadow_ptep((unsigned long)folio);
+	if (!head || PageVmemmapSelfHosted(pte_page(__ptep_get(head)))) {
 		shadow_count(SHADOW_REFUSED_SELF_HOSTED, 1);
-		return false;
+		return NULL;
 	}
 
 	/* Mapped with pages, each its own? Then no later step meets a hole. */
-	for (n = 0; n <= nr_tails; n++) {
-		ptep = vmemmap_shadow_ptep((unsigned long)folio + n * PAGE_SIZE);
-		if (SHADOW_WARN_ON(!ptep || !shadow_pte_is_sound(__ptep_get(ptep)) ||
-				   vmemmap_shadow_pte_state(__ptep_get(ptep)) !=
-				   VMEMMAP_SHADOW_OWNED))
-			return false;
+	owned = shadow_is_owned(head);
+	for_each_entry_from(shadow_next_ptep(head, shadow_tail_addr(folio, 0)),
+			    ptep, addr, folio, 0, nr_tails) {
+		owned += shadow_is_owned(ptep);
 	}
+	if (SHADOW_WARN_ON(owned != nr_tails + 1))
+		return NULL;
 
 	/*
 	 * [E]: the key is up since HVO was enabled, so that every reader looks
@@ -2190,25 +2485,27 @@ static bool shadow_mark(struct folio *folio)
 	 */
 	folio_set_hugetlb_vmemmap_optimized(folio);
 
-	return true;
+	return head;
 }
 
 void vmemmap_shadow_optimize_folio(struct folio *folio)
 {
 	const u64 began = ktime_get_mono_fast_ns();
-	struct shadow_was was;
+	struct shadow_member one;
 	struct shadow_batch b;
 	unsigned int nr;
+	pte_t *head;
 
 	might_sleep();
-	if (!shadow_mark(folio))
+	head = shadow_mark(folio);
+	if (!head)
 		return;
 
 	/* See vmemmap_shadow_optimize_folios(). */
 	shadow_wait_readers();
 
-	shadow_batch_init(&b, &was, 1);
-	shadow_batch_add(&b, folio);
+	shadow_batch_init(&b, &one, 1);
+	shadow_batch_add(&b, shadow_batch_next(&b, folio, head));
 	nr = shadow_optimize_batch(&b);
 	trace_vmemmap_shadow_optimize(folio_pfn(folio), folio_order(folio), nr,
 				      nr * b.nr_tails,
@@ -2220,7 +2517,7 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 	const u64 began = ktime_get_mono_fast_ns();
 	struct folio *folio, *first = NULL;
 	unsigned int nr, max, nr_folios = 0;
-	struct shadow_was one, *was;
+	struct shadow_member one, *room;
 	unsigned long nr_entries = 0;
 	struct shadow_batch b;
 
@@ -2246,26 +2543,29 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 	 */
 	shadow_wait_readers();
 
-	was = shadow_was_alloc(&one, &max);
-	shadow_batch_init(&b, was, max);
+	room = shadow_room_alloc(&one, &max);
+	shadow_batch_init(&b, room, max);
 	list_for_each_entry_from(first, folios, lru) {
+		pte_t *head;
+
 		cond_resched();
-		if (!shadow_mark(first))
+		head = shadow_mark(first);
+		if (!head)
 			continue;
 		if (!shadow_batch_takes(&b, first)) {
 			nr = shadow_optimize_batch(&b);
 			nr_folios += nr;
 			nr_entries += nr * b.nr_tails;
-			shadow_batch_init(&b, was, max);
+			shadow_batch_init(&b, room, max);
 		}
-		shadow_batch_add(&b, first);
+		shadow_batch_add(&b, shadow_batch_next(&b, first, head));
 	}
 	if (b.nr) {
 		nr = shadow_optimize_batch(&b);
 		nr_folios += nr;
 		nr_entries += nr * b.nr_tails;
 	}
-	shadow_was_free(was, &one);
+	shadow_room_free(room, &one);
 	trace_vmemmap_shadow_optimize(folio_pfn(folio), folio_order(folio),
 				      nr_folios, nr_entries,
 				      ktime_get_mono_fast_ns() - began);
@@ -2274,7 +2574,7 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 int vmemmap_shadow_restore_folio(struct folio *folio)
 {
 	const u64 began = ktime_get_mono_fast_ns();
-	struct shadow_was was;
+	struct shadow_member one, *m;
 	struct shadow_batch b;
 	int ret;
 
@@ -2285,11 +2585,12 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 	if (!folio_test_hugetlb_vmemmap_optimized(folio))
 		return 0;
 
-	shadow_batch_init(&b, &was, 1);
-	shadow_batch_add(&b, folio);
-	ret = shadow_alloc_for(folio, &b.pages);
+	shadow_batch_init(&b, &one, 1);
+	m = shadow_batch_next(&b, folio, vmemmap_shadow_ptep((unsigned long)folio));
+	ret = shadow_alloc_for(m);
 	if (ret)
 		return ret;
+	shadow_batch_add(&b, m);
 
 	ret = shadow_restore_batch(&b);
 	if (!ret)
@@ -2307,7 +2608,7 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 {
 	const u64 began = ktime_get_mono_fast_ns();
 	struct folio *folio, *first = NULL;
-	struct shadow_was one, *was;
+	struct shadow_member one, *room, *m;
 	unsigned long nr_entries = 0;
 	struct shadow_batch b;
 	unsigned int max;
@@ -2326,7 +2627,7 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 		return 0;
 	}
 
-	was = shadow_was_alloc(&one, &max);
+	room = shadow_room_alloc(&one, &max);
 	while (!ret && !list_empty(folios)) {
 		unsigned int nr_listed = 0;
 
@@ -2335,21 +2636,22 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 		 * the batch short, and ends the call once not even its first
 		 * folio gets any: then nothing of that folio has changed.
 		 */
-		shadow_batch_init(&b, was, max);
+		shadow_batch_init(&b, room, max);
 		list_for_each_entry(folio, folios, lru) {
 			if (folio_test_hugetlb_vmemmap_optimized(folio)) {
 				if (!shadow_batch_takes(&b, folio))
 					break;
-				ret = shadow_alloc_for(folio, &b.pages);
+				m = shadow_batch_next(&b, folio,
+						      vmemmap_shadow_ptep((unsigned long)folio));
+				ret = shadow_alloc_for(m);
 				if (ret)
 					break;
-				shadow_batch_add(&b, folio);
+				shadow_batch_add(&b, m);
 			}
 			nr_listed++;
 			cond_resched();
 		}
 		if (b.nr) {
-			shadow_batch_sort(&b);
 			ret = shadow_restore_batch(&b);
 			shadow_release(&b);
 			if (ret)
@@ -2363,7 +2665,7 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 		while (nr_listed--)
 			list_move_tail(folios->next, restored);
 	}
-	shadow_was_free(was, &one);
+	shadow_room_free(room, &one);
 	trace_vmemmap_shadow_restore(folio_pfn(first), folio_order(first), nr,
 				     nr_entries, ktime_get_mono_fast_ns() - began);
 
@@ -2381,7 +2683,7 @@ int vmemmap_shadow_stats_show(struct seq_file *seq, void *unused)
 
 	for (i = 0; i < SHADOW_NR_COUNTERS; i++)
 		seq_printf(seq, "%s: %ld\n", shadow_counter_name[i],
-			   atomic_long_read(&shadow_counters[i]));
+			   shadow_counter_read(i));
 
 	return 0;
 }

@@ -39,7 +39,7 @@ void vmemmap_shadow_wait_readers(void);
 unsigned int vmemmap_shadow_alloc_pages(int nid, unsigned int nr,
 					struct page **pages);
 void *vmemmap_shadow_alloc_note(size_t size);
-void vmemmap_shadow_free_page(struct page *page);
+void vmemmap_shadow_free_pages(struct page *page, unsigned int order);
 void vmemmap_shadow_hold(struct folio *folio, unsigned int lo,
 			 unsigned int hi);
 void vmemmap_shadow_fault_hold(unsigned long addr);
