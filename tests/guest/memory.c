@@ -516,8 +516,9 @@ static int limit(void)
  * uses some of that. Its huge pages are dissolved, one by one with a grace period
  * each, or moved; its vmemmap freed, which has to be OWNED. One page of
  * each block is in use, and the next one in the pool is of other memory: else 6.12
- * moves huge pages from memory that goes to memory that goes, in turns, for ever
- * (dequeue_hugetlb_folio_node_exact() does not look).
+ * moves huge pages from memory that goes to memory that goes, for
+ * dequeue_hugetlb_folio_node_exact() does not look. With two of a block in use it
+ * gives up, with three they change places for ever; with HVO off, too.
  *
  * hosted: the added memory holds its own vmemmap, whose pages must be left alone.
  *
