@@ -371,7 +371,7 @@ static void free_synthetic_folio(struct folio *folio)
 
 	for (n = 0; n < nr; n++, addr += PAGE_SIZE)
 		list_add(&pte_page(*vmemmap_shadow_ptep(addr))->lru, &pages);
-	vunmap(folio);
+	free_vm_area(find_vm_area(folio));
 	list_for_each_entry_safe(page, next, &pages, lru)
 		__free_page(page);
 }
@@ -429,7 +429,32 @@ static void init_page(struct page *page, const struct page *like)
 	atomic_set(&page->_mapcount, -1);
 }
 
-struct folio *synthetic_folio(struct kunit *test, unsigned long size, bool raw)
+/*
+ * Map pages where the last one's entry is the last one of a table, or where there
+ * is room.
+ */
+static void *map_pages(struct page **pages, unsigned int nr, bool last)
+{
+	const unsigned long size = nr * PAGE_SIZE;
+	struct vm_struct *area;
+	unsigned long addr;
+
+	if (!last)
+		return vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+	area = get_vm_area(size + PMD_SIZE, VM_MAP);
+	if (!area)
+		return NULL;
+	addr = ALIGN((unsigned long)area->addr + size, PMD_SIZE) - size;
+	if (vmap_pages_range_noflush(addr, addr + size, PAGE_KERNEL, pages, PAGE_SHIFT)) {
+		free_vm_area(area);
+		return NULL;
+	}
+
+	return (void *)addr;
+}
+
+static struct folio *make_folio(struct kunit *test, unsigned long size, bool raw,
+				bool last)
 {
 	const unsigned int nr = max(1UL, size / PAGE_SIZE / PAGES_PER_ENTRY);
 	struct page **pages = kvcalloc(nr, sizeof(*pages), GFP_KERNEL);
@@ -442,7 +467,7 @@ struct folio *synthetic_folio(struct kunit *test, unsigned long size, bool raw)
 		pages[n] = alloc_page(GFP_KERNEL | __GFP_ZERO);
 		KUNIT_ASSERT_NOT_NULL(test, pages[n]);
 	}
-	folio = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+	folio = map_pages(pages, nr, last);
 	KUNIT_ASSERT_NOT_NULL(test, folio);
 
 	/* HugeTLB makes tails of no more, of what comes from memblock. */
@@ -458,6 +483,11 @@ struct folio *synthetic_folio(struct kunit *test, unsigned long size, bool raw)
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, give_back, folio));
 
 	return folio;
+}
+
+struct folio *synthetic_folio(struct kunit *test, unsigned long size, bool raw)
+{
+	return make_folio(test, size, raw, false);
 }
 
 const char * const where_name[] = {
@@ -2486,6 +2516,135 @@ static void entry_of_what_is_no_page_is_not_found(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, vmemmap_shadow_ptep(VMEMMAP_END - PAGE_SIZE));
 }
 
+/* Whose entries are looked for, and how many of them lie behind the folio. */
+static struct {
+	unsigned long end;
+	unsigned int nr, behind;
+} walks;
+
+static void note_walk(unsigned long addr, pud_t *pudp)
+{
+	walks.nr++;
+	walks.behind += addr >= walks.end;
+}
+
+/*
+ * A folio whose last entry is the last one of its table. The next table is of
+ * memory that others may remove: nobody looks for it.
+ */
+static void entry_behind_the_folio_is_not_looked_for(struct kunit *test)
+{
+	const unsigned long store = ESR(DABT_CUR, ESR_ELx_WNR | ESR_ELx_FSC_PERM | 3);
+	struct folio *folio = make_folio(test, PMD_SIZE, false, true);
+	const unsigned long first = (unsigned long)folio + PAGE_SIZE;
+	struct page *odd = folio_page(folio, folio_nr_pages(folio) - 2);
+
+	memset(&walks, 0, sizeof(walks));
+	walks.end = first + nr_tails(folio) * PAGE_SIZE;
+	KUNIT_ASSERT_TRUE(test, IS_ALIGNED(walks.end, PMD_SIZE));
+	kunit_activate_static_stub(test, vmemmap_shadow_walk_hold, note_walk);
+
+	/* A roll-back, and each operation. */
+	set_bit(PG_owner_priv_1, &odd->flags);
+	vmemmap_shadow_optimize_folio(folio);
+	clear_bit(PG_owner_priv_1, &odd->flags);
+	expect_restored(test, folio);
+	vmemmap_shadow_optimize_folio(folio);
+	expect_optimized(test, folio);
+	KUNIT_EXPECT_EQ_MSG(test, walks.behind, 0, "behind the folio, by the updater");
+
+	/* The fault handler bars all but the first. */
+	step_all(test, folio, VMEMMAP_SHADOW_SHARED, VMEMMAP_SHADOW_JOINED);
+	walks.behind = 0;
+	KUNIT_EXPECT_TRUE(test, __vmemmap_shadow_fault(first, store));
+	KUNIT_EXPECT_EQ_MSG(test, walks.behind, 0, "behind the folio, by the handler");
+	KUNIT_ASSERT_EQ(test, 0,
+			vmemmap_shadow_step(vmemmap_shadow_ptep(first),
+					    VMEMMAP_SHADOW_SHARED,
+					    VMEMMAP_SHADOW_JOINED, 0));
+	step_all(test, folio, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);
+
+	walks.behind = 0;
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	expect_restored(test, folio);
+	KUNIT_EXPECT_TRUE(test, vmemmap_shadow_may_free((unsigned long)folio,
+							walks.end));
+	KUNIT_EXPECT_EQ_MSG(test, walks.behind, 0, "behind the folio, by the updater");
+	kunit_deactivate_static_stub(test, vmemmap_shadow_walk_hold);
+	KUNIT_EXPECT_GT(test, walks.nr, 0);
+	put_huge_folio(test, folio);
+}
+
+/* Another table, which is empty, in the place of one. */
+static struct {
+	unsigned long addr;
+	pud_t pud;
+	unsigned int nr;
+} swapped;
+
+static void put_table(pud_t *pudp, pud_t pud)
+{
+	WRITE_ONCE(*pudp, __pud(0));
+	flush_tlb_all();
+	WRITE_ONCE(*pudp, pud);
+	dsb(ishst);
+	isb();
+}
+
+static void swap_table(unsigned long addr, pud_t *pudp)
+{
+	if (addr != swapped.addr)
+		return;
+	put_table(pudp, swapped.pud);
+	swapped.nr++;
+}
+
+/*
+ * Memory hotplug takes tables away, and puts others in their place, beside those
+ * that are walked: what was looked at is what is followed.
+ */
+static void table_that_is_swapped_meanwhile_is_read_once(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct page *empty = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	pte_t *before, *meanwhile, *after;
+	struct vm_struct *area;
+	pud_t *pudp, pud;
+
+	/* Else that is a table of the whole kernel's. */
+	if (CONFIG_PGTABLE_LEVELS < 4)
+		kunit_skip(test, "needs four levels of tables");
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_NOT_NULL(test, empty);
+	/* So large that one of its entries is for nobody else. */
+	area = get_vm_area(2 * PUD_SIZE, VM_MAP);
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	swapped.addr = ALIGN((unsigned long)area->addr, PUD_SIZE);
+	KUNIT_ASSERT_EQ(test, 0,
+			vmap_page_range(swapped.addr, swapped.addr + PAGE_SIZE,
+					page_to_phys(page), PAGE_KERNEL));
+	pudp = pud_offset(p4d_offset(pgd_offset_k(swapped.addr), swapped.addr),
+			  swapped.addr);
+	pud = READ_ONCE(*pudp);
+	swapped.pud = __pud(__phys_to_pud_val(page_to_phys(empty)) | PUD_TYPE_TABLE);
+	swapped.nr = 0;
+
+	before = vmemmap_shadow_ptep(swapped.addr);
+	kunit_activate_static_stub(test, vmemmap_shadow_walk_hold, swap_table);
+	meanwhile = vmemmap_shadow_ptep(swapped.addr);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_walk_hold);
+	after = vmemmap_shadow_ptep(swapped.addr);
+	put_table(pudp, pud);
+
+	KUNIT_EXPECT_EQ(test, swapped.nr, 1);
+	KUNIT_EXPECT_NOT_NULL(test, before);
+	KUNIT_EXPECT_PTR_EQ_MSG(test, before, meanwhile, "what was looked at is not followed");
+	KUNIT_EXPECT_NULL(test, after);
+	free_vm_area(area);
+	__free_page(empty);
+	__free_page(page);
+}
+
 static struct seq_file *text(struct kunit *test)
 {
 	struct seq_file *seq = kunit_kzalloc(test, sizeof(*seq), GFP_KERNEL);
@@ -2773,6 +2932,8 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(debug_sees_each_broken_rule),
 	KUNIT_CASE(hot_remove_of_what_is_not_mapped_is_allowed),
 	KUNIT_CASE(entry_of_what_is_no_page_is_not_found),
+	KUNIT_CASE(entry_behind_the_folio_is_not_looked_for),
+	KUNIT_CASE(table_that_is_swapped_meanwhile_is_read_once),
 	KUNIT_CASE(stats_name_each_counter_and_its_value),
 	KUNIT_CASE(state_shows_the_entries_that_were_stepped),
 	KUNIT_CASE(unmapped_vmemmap_has_no_entries),

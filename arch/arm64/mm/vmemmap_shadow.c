@@ -645,6 +645,20 @@ void vmemmap_shadow_fault_hold(unsigned long addr)
 }
 
 /**
+ * vmemmap_shadow_walk_hold() - a place to stay before a table is followed
+ * @addr:	the address whose entry is looked for
+ * @pudp:	where the next table was found
+ *
+ * Empty. KUnit notes who is looked for, and puts another table here, as memory
+ * hotplug on another CPU might.
+ */
+SHADOW_FAULT_OPERATION
+void vmemmap_shadow_walk_hold(unsigned long addr, pud_t *pudp)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_walk_hold, addr, pudp);
+}
+
+/**
  * vmemmap_shadow_ref_hold() - a place to stay between test and add
  * @page:	the page that a reference is wanted of
  *
@@ -801,6 +815,7 @@ static pmd_t shadow_pmd(unsigned long addr)
 		return __pmd(0);
 	pudp = pud_offset_lockless(p4dp, p4d, addr);
 	pud = READ_ONCE(*pudp);
+	vmemmap_shadow_walk_hold(addr, pudp);
 	if (pud_none(pud) || pud_leaf(pud))
 		return __pmd(0);
 

@@ -43,6 +43,7 @@ void vmemmap_shadow_free_pages(struct page *page, unsigned int order);
 void vmemmap_shadow_hold(struct folio *folio, unsigned int lo,
 			 unsigned int hi);
 void vmemmap_shadow_fault_hold(unsigned long addr);
+void vmemmap_shadow_walk_hold(unsigned long addr, pud_t *pudp);
 void vmemmap_shadow_ref_hold(struct page *page);
 void vmemmap_shadow_violation(const char *what);
 
