@@ -1762,23 +1762,29 @@ static void shadow_wait_handlers(void)
  * or 2441009 need theirs, too: arm64's Kconfig has them.
  *
  * Each operation is broadcast, and has to be answered by every CPU; an entry
- * too many costs a refill. So one range covers neighbouring folios with the head
- * entries between them, and starts at a folio's head entry: that is aligned as
- * TLBI by range likes it, with LPA2 as well.
+ * too many costs a refill. So where there is TLBI by range, one range covers
+ * neighbouring folios with the head entries between them, and starts at a folio's
+ * head entry, or at what is aligned to 64 KiB in front of it, which LPA2 asks for.
+ * Where there is none, each entry is an operation, and the heads are left out.
  */
 static void shadow_tlbi_round(const struct shadow_batch *b,
 			      unsigned int lo, unsigned int hi)
 {
+	const bool by_range = system_supports_tlb_range();
 	unsigned int i = 0;
 
 	dsb(ishst);
 	while (i < b->nr) {
 		const struct folio *folio = b->member[i]->folio;
-		const unsigned long start = lo ? shadow_tail_addr(folio, lo) :
-						 (unsigned long)folio;
+		unsigned long start = shadow_tail_addr(folio, lo);
 		unsigned long end = shadow_tail_addr(folio, hi);
 
-		while (++i < b->nr && !lo && (unsigned long)b->member[i]->folio == end)
+		if (by_range && !lo)
+			start = (unsigned long)folio;
+		if (by_range && lpa2_is_enabled())
+			start = ALIGN_DOWN(start, SZ_64K);
+		while (++i < b->nr && by_range && !lo &&
+		       (unsigned long)b->member[i]->folio == end)
 			end = shadow_tail_addr(b->member[i]->folio, hi);
 
 		vmemmap_shadow_tlbi(start, (end - start) >> PAGE_SHIFT);
