@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The operations that `make bench` counts: "bench NAME [name=value...]". Each is one
+ * system call, most often a write to a file of HugeTLB's, between two marks that the
+ * plugin of bench/count.c knows. What it wrote is printed when all is done, one line
+ * for each in the order of the marks, for a console that is busy has interrupts:
+ *
+ *	op NAME pages=N clock=NS [COUNTER=N ...]
+ *
+ * clock is the guest's: with QEMU's -icount shift=0,sleep=off, a nanosecond for each
+ * instruction, and besides what was slept, for then the clock jumps to the next
+ * timer. COUNTERs are the differences of debugfs vmemmap_shadow/stats.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "case.h"
+
+#define STATS "/sys/kernel/debug/vmemmap_shadow/stats"
+#define MAX_STATS 32
+#define MAX_OPS 64
+
+struct stats {
+	int nr;
+	char name[MAX_STATS][128];
+	long value[MAX_STATS];
+};
+
+static struct op {
+	char name[32];
+	long pages, clock;
+	struct stats diff;
+} ops[MAX_OPS];
+static int nr_ops;
+
+static const struct hstate *mib2, *gib1;
+
+static void read_stats(struct stats *s)
+{
+	FILE *f = fopen(STATS, "r");
+	char buf[128];
+
+	s->nr = 0;
+	while (f && s->nr < MAX_STATS && fgets(buf, sizeof(buf), f)) {
+		char *colon = strrchr(buf, ':');
+
+		if (!colon)
+			continue;
+		*colon = '\0';
+		snprintf(s->name[s->nr], sizeof(s->name[0]), "%s", buf);
+		for (char *p = s->name[s->nr]; *p; p++)
+			if (*p == ' ')
+				*p = '-';
+		s->value[s->nr++] = strtol(colon + 1, NULL, 10);
+	}
+	if (f)
+		fclose(f);
+}
+
+static long now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+
+static struct op *the_op;
+static struct stats before;
+static long start;
+
+#define op_begin(...) \
+do { \
+	if (nr_ops == MAX_OPS) \
+		fatal("more than %d operations", MAX_OPS); \
+	the_op = &ops[nr_ops++]; \
+	snprintf(the_op->name, sizeof(the_op->name), __VA_ARGS__); \
+	read_stats(&before); \
+	start = now_ns(); \
+	asm volatile("hint #112" ::: "memory"); \
+} while (0)
+
+static void op_end(long pages)
+{
+	struct stats after;
+
+	asm volatile("hint #113" ::: "memory");
+	the_op->clock = now_ns() - start;
+	the_op->pages = pages;
+	read_stats(&after);
+	/* A longest is no sum: it is told as it is. */
+	for (int i = 0; i < after.nr; i++)
+		if (!strstr(after.name[i], "longest"))
+			after.value[i] -= before.value[i];
+	the_op->diff = after;
+}
+
+static void print_ops(void)
+{
+	for (int i = 0; i < nr_ops; i++) {
+		printf("op %s pages=%ld clock=%ld", ops[i].name, ops[i].pages, ops[i].clock);
+		for (int k = 0; k < ops[i].diff.nr; k++)
+			printf(" %s=%ld", ops[i].diff.name[k], ops[i].diff.value[k]);
+		putchar('\n');
+	}
+	fflush(stdout);
+}
+
+static int open_pool(const struct hstate *h, const char *file)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%lukB/%s", h->size_kb,
+		 file);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		fatal("%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* Write a number to a file of a pool; only the write is counted. */
+#define op_write(h, file, number, ...) \
+do { \
+	int __fd = open_pool(h, file); \
+	char __text[24]; \
+	int __len = snprintf(__text, sizeof(__text), "%ld", (long)(number)); \
+	ssize_t __n; \
+	\
+	op_begin(__VA_ARGS__); \
+	__n = write(__fd, __text, __len); \
+	op_end(number); \
+	if (__n != __len) \
+		fail("%s: %s", the_op->name, strerror(errno)); \
+	close(__fd); \
+} while (0)
+
+static void expect(const struct hstate *h, long pages, bool optimized)
+{
+	long got = hstate_get(h, "nr_hugepages");
+	long freed = start_kb - memmap_kb();
+
+	if (got != pages)
+		fail("%s: %ld pages of %ld", the_op->name, got, pages);
+	if (optimized && freed != pages * (long)h->saved_kb)
+		fail("%s: %ld kB freed, expected %ld", the_op->name, freed,
+		     pages * (long)h->saved_kb);
+	if (!optimized && freed)
+		fail("%s: %ld kB freed, though HVO is off", the_op->name, freed);
+}
+
+static bool is_on(void)
+{
+	return !option("off");
+}
+
+static void sizes(void)
+{
+	mib2 = smallest();
+	gib1 = largest();
+	if (is_on() && read_long("/proc/sys/vm/hugetlb_optimize_vmemmap") != 1)
+		fatal("HVO is not on");
+	if (!is_on() && read_long("/proc/sys/vm/hugetlb_optimize_vmemmap") == 1)
+		fatal("HVO is on");
+	/* The console has printed what it had to. */
+	usleep(300000);
+}
+
+/* Fill and empty the pool of the smallest size; what names both operations. */
+static void there_and_back(const struct hstate *h, long pages, const char *what)
+{
+	compact();
+	op_write(h, "nr_hugepages", pages, "alloc-%s", what);
+	expect(h, pages, is_on());
+	op_write(h, "nr_hugepages", 0, "free-%s", what);
+	ops[nr_ops - 1].pages = pages;
+	expect(h, 0, is_on());
+}
+
+/*
+ * The five operations: pages=N of 2 MiB there and back, on memory that was never used;
+ * the same once more; a page of 1 GiB there and back; gigantic=N of these demoted.
+ */
+static int operations(void)
+{
+	long pages = number("pages", 3500), gigantic = number("gigantic", 4), got;
+	int err;
+
+	sizes();
+	there_and_back(mib2, pages, "2m");
+	there_and_back(mib2, pages, "2m-again");
+	there_and_back(gib1, 1, "1g");
+	compact();
+	op_write(gib1, "nr_hugepages", gigantic, "alloc-1g-%ld", gigantic);
+	got = hstate_get(gib1, "nr_hugepages");
+	expect(gib1, gigantic, is_on());
+	err = write_text("/sys/kernel/mm/hugepages/hugepages-1048576kB/demote_size", "2048kB");
+	if (err)
+		fail("demote_size: %s", strerror(-err));
+	op_write(gib1, "demote", got, "demote-1g");
+	expect(mib2, got * (long)(gib1->size_kb / mib2->size_kb), is_on());
+	op_write(mib2, "nr_hugepages", 0, "free-demoted");
+	ops[nr_ops - 1].pages = got * (long)(gib1->size_kb / mib2->size_kb);
+	print_ops();
+	return 0;
+}
+
+/* Of 1, 10, 100, 1000 pages and as many as fit: does the price of one stay the same? */
+static int scale(void)
+{
+	char what[24];
+
+	sizes();
+	for (long n = 1; n <= number("most", 3500); n = n == 1000 ? number("most", 3500) : n * 10) {
+		snprintf(what, sizeof(what), "2m-%ld", n);
+		there_and_back(mib2, n, what);
+		if (n == number("most", 3500))
+			break;
+	}
+	print_ops();
+	return 0;
+}
+
+/* Surplus pages: one by a page fault, pages=N reserved at once. */
+static int surplus(void)
+{
+	unsigned long size;
+	long pages = number("pages", 1000);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+	unsigned char *p;
+
+	sizes();
+	size = mib2->size_kb * KB;
+	flags |= __builtin_ctzl(size) << MAP_HUGE_SHIFT;
+	hstate_set(mib2, "nr_overcommit_hugepages", pages);
+	compact();
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	op_begin("fault-2m");
+	*(volatile unsigned char *)p = 1;
+	op_end(1);
+	expect(mib2, 1, is_on());
+	munmap(p, size);
+	check_restored("after a page fault");
+
+	op_begin("reserve-2m");
+	p = mmap(NULL, pages * size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	op_end(pages);
+	if (p == MAP_FAILED)
+		fatal("mmap of %ld pages: %s", pages, strerror(errno));
+	expect(mib2, pages, is_on());
+	munmap(p, pages * size);
+	hstate_set(mib2, "nr_overcommit_hugepages", 0);
+	check_restored("after a reservation");
+	print_ops();
+	return 0;
+}
+
+/* The same as operations, but that a process on each other CPU never leaves user mode. */
+static int others(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN), pages = number("pages", 1000);
+	pid_t pid[16];
+	int err;
+
+	sizes();
+	for (long i = 1; i < cpus && i < 16; i++) {
+		pid[i] = fork();
+		if (!pid[i]) {
+			pin(i);
+			for (;;)
+				asm volatile("" ::: "memory");
+		}
+	}
+	pin(0);
+	usleep(300000);
+	there_and_back(mib2, pages, "2m");
+	there_and_back(gib1, 1, "1g");
+	compact();
+	pool_set(gib1, 1);
+	err = write_text("/sys/kernel/mm/hugepages/hugepages-1048576kB/demote_size", "2048kB");
+	if (err)
+		fail("demote_size: %s", strerror(-err));
+	op_write(gib1, "demote", 1, "demote-1g");
+	expect(mib2, gib1->size_kb / mib2->size_kb, is_on());
+	pool_set(mib2, 0);
+	for (long i = 1; i < cpus && i < 16; i++) {
+		kill(pid[i], SIGKILL);
+		waitpid(pid[i], NULL, 0);
+	}
+	print_ops();
+	return 0;
+}
+
+static const struct one_case all[] = {
+	{ "operations", operations },
+	{ "scale", scale },
+	{ "surplus", surplus },
+	{ "others", others },
+};
+
+int main(int argc, char **argv)
+{
+	return run_case(argc, argv, all, sizeof(all) / sizeof(*all));
+}
