@@ -16,3 +16,4 @@ out=$top/out
 . "$(dirname "${BASH_SOURCE[0]}")/lib/boot.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/newer.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/herd.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/bench.sh"
