@@ -9,7 +9,8 @@
  *
  * clock is the guest's: with QEMU's -icount shift=0,sleep=off, a nanosecond for each
  * instruction, and besides what was slept, for then the clock jumps to the next
- * timer. COUNTERs are the differences of debugfs vmemmap_shadow/stats.
+ * timer. COUNTERs are the differences of debugfs vmemmap_shadow/stats,
+ * and of vmemmap_bbm, which the rivals have.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@
 #include "case.h"
 
 #define STATS "/sys/kernel/debug/vmemmap_shadow/stats"
+#define RIVAL_STATS "/sys/kernel/debug/vmemmap_bbm"
 #define MAX_STATS 32
 #define MAX_OPS 64
 
@@ -43,12 +45,11 @@ static int nr_ops;
 
 static const struct hstate *mib2, *gib1;
 
-static void read_stats(struct stats *s)
+static void add_stats(struct stats *s, const char *path)
 {
-	FILE *f = fopen(STATS, "r");
+	FILE *f = fopen(path, "r");
 	char buf[128];
 
-	s->nr = 0;
 	while (f && s->nr < MAX_STATS && fgets(buf, sizeof(buf), f)) {
 		char *colon = strrchr(buf, ':');
 
@@ -63,6 +64,13 @@ static void read_stats(struct stats *s)
 	}
 	if (f)
 		fclose(f);
+}
+
+static void read_stats(struct stats *s)
+{
+	s->nr = 0;
+	add_stats(s, STATS);
+	add_stats(s, RIVAL_STATS);
 }
 
 static long now_ns(void)
