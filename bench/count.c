@@ -2,7 +2,8 @@
 /*
  * A plugin for QEMU's TCG that counts what an arm64 guest executes between marks:
  * instructions, and of them the kinds that cost other CPUs something. The guest makes
- * the marks: `hint #112` begins a record, `hint #113` ends it; both are NOPs to it.
+ * the marks: `hint #112` begins a record, `hint #113` ends it; both are NOPs to it. The
+ * first record begins at power-on if no mark does.
  * What it does in between is counted, asleep or not: time that passes while no
  * instruction is executed is not in any count, unlike in the guest's clock.
  *
@@ -106,7 +107,7 @@ static struct block *blocks;
 static FILE *out, *profile;
 static unsigned int vcpus = 1;
 static long records;
-static bool open_record;
+static bool open_record = true;
 
 static const char *tlbi_name(unsigned int crm_op2)
 {

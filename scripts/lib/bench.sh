@@ -122,14 +122,15 @@ rival_of_pristine()
 	tree=$ours tree_id=$ours_id kconfig_id=$ours_kconfig
 }
 
-# bench_boot NAME CPUS MEM_MB APPEND CASES [PLUGIN-ARG...]: a boot of $image that is
-# counted; leaves out/bench/NAME.results, .console and .counts.
+# bench_boot NAME CPUS MEM_MB APPEND CASES [PLUGIN-ARG [QEMU-ARG...]]: a boot of $image that
+# is counted; leaves out/bench/NAME.results, .console and .counts.
 bench_boot()
 {
-	local name=$1 cpus=$2 mem=$3 append=$4 cases=$5 counts=$out/bench/$1.counts
-	local qemu_counts=1 IFS=,
+	local name=$1 cpus=$2 mem=$3 append=$4 cases=$5 more=${6:-} qemu_counts=1
 
 	shift 5
+	[ $# -eq 0 ] || shift
+	mkdir -p "$out/bench"
 	boot_guest "bench/$name" arm64 "$cpus" "$mem" 500 "nokaslr $append" "$cases" \
-		-plugin "$plugin,out=$counts,vcpus=$cpus${*:+,$*}"
+		-plugin "$plugin,out=$out/bench/$name.counts,vcpus=$cpus${more:+,$more}" "$@"
 }

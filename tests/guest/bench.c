@@ -309,7 +309,64 @@ static int others(void)
 	return 0;
 }
 
+/*
+ * What make bench-check compares: few pages, and each operation once. The twin fills its
+ * pool ten pages at a time, and so waits for a grace period as often.
+ */
+static int check(void)
+{
+	long pages = number("pages", 1000);
+	int err;
+
+	sizes();
+	if (busted) {
+		compact();
+		op_begin("busted-alloc-2m-again");
+		for (long n = 10; n <= pages; n += 10)
+			hstate_set(mib2, "nr_hugepages", n);
+		op_end(pages);
+		expect(mib2, pages, true);
+		pool_set(mib2, 0);
+		print_ops();
+		return 0;
+	}
+	there_and_back(mib2, pages, "2m");
+	there_and_back(mib2, pages, "2m-again");
+	there_and_back(gib1, 1, "1g");
+	compact();
+	pool_set(gib1, 1);
+	err = write_text("/sys/kernel/mm/hugepages/hugepages-1048576kB/demote_size", "2048kB");
+	if (err)
+		fail("demote_size: %s", strerror(-err));
+	op_write(gib1, "demote", 1, "demote-1g");
+	expect(mib2, gib1->size_kb / mib2->size_kb, true);
+	pool_set(mib2, 0);
+	print_ops();
+	return 0;
+}
+
+/*
+ * All that was executed since power-on, with pages=N of 1 GiB from the command line. They
+ * stay, for freeing them would touch the memory of a guest that is larger than the host.
+ */
+static int boot(void)
+{
+	asm volatile("hint #113" ::: "memory");
+	gib1 = largest();
+	the_op = &ops[nr_ops++];
+	strcpy(the_op->name, "boot");
+	the_op->pages = number("pages", 0);
+	the_op->clock = now_ns();
+	read_stats(&the_op->diff);
+	if (hstate_get(gib1, "nr_hugepages") != the_op->pages)
+		fail("%ld pages of %ld", hstate_get(gib1, "nr_hugepages"), the_op->pages);
+	print_ops();
+	exit(bad ? CASE_FAIL : CASE_OK);
+}
+
 static const struct one_case all[] = {
+	{ "check", check },
+	{ "boot", boot },
 	{ "operations", operations },
 	{ "scale", scale },
 	{ "surplus", surplus },
