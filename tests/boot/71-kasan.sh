@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# KASAN in software: no access to a struct page that is freed or was never there. And
+# KASAN in software: no access to a page of the vmemmap by its alias once it is freed. And
 # without preemption: a module that is not GPL takes references to pages.
 kernel kasan
 rare
