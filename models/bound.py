@@ -142,7 +142,7 @@ def chain_bad(raw, header, model, states):
     for name, macro in ("shadow_maps_head", "MAPS_HEAD"), ("shadow_is_writable", "IS_WRITABLE"):
         if bodies.get(name) != "return SHADOW_TAG_%s(state);" % macro:
             bad.append("%s: does not just return SHADOW_TAG_%s()" % (name, macro))
-    name = "vmemmap_shadow_step"
+    name = "shadow_step_once"
     test = re.search(r"if \(([^;]*?)\) return -EINVAL;", bodies.get(name, ""))
     terms = {t.strip() for t in test.group(1).split("||")} if test else set()
     if "!SHADOW_CHAIN_HAS(from, to)" not in terms:

@@ -183,6 +183,7 @@
  * memory_failure():
  *   run mf-outside               fails:poison_missed            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DMEMORY_FAILURE_OUTSIDE
  *   run mf-no-gp                 fails:poison_missed            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DNO_GP_OPTIMIZE
+ *   run fast-anyway              fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DNO_HEAD_CHECK -DFAST_ANYWAY
  *   run mf-no-head-check         fails:poison_missed            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DNO_HEAD_CHECK
  *
  * Lookups:
@@ -468,8 +469,8 @@ inline translate(c, e)
 inline step(e, from, to, page, ok)
 {
 	atomic {
-		/* C: shadow_step: vmemmap_shadow_step */
-		/* C: vmemmap_shadow_step: shadow_step_from */
+		/* C: shadow_step: shadow_step_once */
+		/* C: shadow_step_once: shadow_step_from */
 		/* C: shadow_step_from: vmemmap_shadow_cmpxchg */
 		/* C: vmemmap_shadow_cmpxchg: cmpxchg_release */
 		if
@@ -1132,17 +1133,27 @@ inline wait_handlers()
 #define NOTED	noted
 #endif
 
+/* Are all tails in the head's page the same? That was looked at in the beginning. */
+#ifdef FAST_ANYWAY
+#define UNIFORM	1
+#else
+#define UNIFORM	uniform
+#endif
+
 /* Make the contents of a sealed page those of the head's; ok if nothing got in between. */
 inline equalize(e)
 {
 	/* Pages of boot memory, not here: */
 	/* C: shadow_equalize: vmemmap_shadow_copy */
 	/*
-	 * What follows the folio's own struct pages is compared first. If it is
-	 * equal, it is as plain as that of the head, and is left alone.
+	 * If all tails in the head's page are the same, and all struct pages here
+	 * the same as they, the words that change are exchanged from what they are
+	 * known to be. If not, each word is looked at; that may be so of plain
+	 * tails, too, for words that are not here.
 	 */
-	/* C: shadow_equalize: memcmp */
-	/* C: shadow_equalize: shadow_tail_is_plain */
+	/* C: shadow_equalize: shadow_all_same */
+	/* C: shadow_equalize: shadow_equalize_words */
+	/* C: shadow_equalize_words: shadow_tail_is_plain */
 	atomic {
 		own = oa[e];
 #ifdef NO_PLAIN_CHECK
@@ -1150,16 +1161,21 @@ inline equalize(e)
 #else
 		ok = PLAIN_PAGE(own);
 #endif
+		fast = PLAIN_PAGE(own) && UNIFORM;
 		same = (flag_b[own] == flag_b[HEAD]);
 		was = word_a[own]
 	};
 	if
 	:: ok ->
-		/* C: shadow_equalize: smp_rmb */
-		/* C: shadow_equalize: shadow_tail_is_plain */
+		if
+		:: fast
+		:: fast = 0;
+			/* C: shadow_equalize_words: smp_rmb */
+			/* C: shadow_equalize_words: shadow_tail_is_plain */
 #ifndef NO_SEALED_CHECK
-		ok = (tag[e] == SHADOW_TAG_SEALED);
+			ok = (tag[e] == SHADOW_TAG_SEALED)
 #endif
+		fi;
 		if
 		:: ok ->
 #ifdef HEAD_LAST
@@ -1167,9 +1183,10 @@ inline equalize(e)
 			atomic { kind[own] = TURNING_BAD };
 			atomic { kind[own] = FAKE };
 #endif
-			/* C: shadow_equalize: shadow_change_word */
+			/* C: shadow_equalize_words: shadow_change_word */
 			/* C: shadow_change_word: vmemmap_shadow_store */
-			/* C: vmemmap_shadow_store: cmpxchg */
+			/* C: shadow_equalize: vmemmap_shadow_store */
+			/* C: vmemmap_shadow_store: cmpxchg_release */
 			atomic {
 				if
 #ifdef BLIND_EQUALIZE
@@ -1191,8 +1208,8 @@ inline equalize(e)
 			:: else
 			fi;
 			if
-			:: ok && same
-			:: ok ->
+			:: ok && (same || fast)
+			:: ok && !fast ->
 #ifndef NO_SEALED_CHECK
 				ok = (tag[e] == SHADOW_TAG_SEALED);
 #endif
@@ -1214,7 +1231,7 @@ inline equalize(e)
 		fi
 	:: else
 	fi;
-	atomic { own = 0; was = 0; same = 0 }
+	atomic { own = 0; was = 0; same = 0; fast = 0 }
 }
 
 inline join(e)
@@ -1310,7 +1327,7 @@ inline replain(e)
 		atomic { kind[own] = RETURNING };
 #endif
 		/* C: shadow_replain: shadow_change_word */
-		/* C: shadow_replain: shadow_change_word */
+		/* C: shadow_replain: vmemmap_shadow_store */
 		atomic { kind[own] = AGAIN; word_a[own] = WITHOUT(word_a[own], NOTED) };
 #endif
 	:: else
@@ -1462,7 +1479,7 @@ inline restore_all(waits)
 		:: ok
 		:: else -> tries++; goto again
 		fi;
-		/* C: shadow_restore_windows: shadow_batch_note */
+		/* C: shadow_restore_windows: shadow_note */
 #if !defined(NOTE_EARLY) && !defined(NOTE_ONCE)
 		noted = word_a[HEAD];
 #endif
@@ -1587,7 +1604,7 @@ inline set_broken(e, v)
 proctype updater(byte u) provided (!irq)
 {
 	byte hand, filled, own, tries, was, noted;
-	bit ok, same, gave_up;
+	bit ok, same, fast, uniform, gave_up;
 #if CYCLES > 1
 	byte cycle;
 #endif
@@ -1633,20 +1650,29 @@ optimize:
 	/* C: vmemmap_shadow_optimize_folio: shadow_optimize_batch */
 	/* C: vmemmap_shadow_optimize_folios: shadow_optimize_batch */
 	/* C: vmemmap_shadow_optimize_folios: shadow_optimize_batch */
-	/* C: shadow_optimize_batch: shadow_batch_note */
+	/*
+	 * Words that mean nothing, and are not here, are the same in all tails
+	 * then: nobody has taken an entry's page away yet.
+	 */
+	/* C: shadow_optimize_batch: shadow_wipe_tails */
+	/* C: shadow_optimize_batch: shadow_note */
 	noted = word_a[HEAD];
 	/* C: shadow_optimize_batch: shadow_head_is_plain */
+	atomic {
+		uniform = !flag_b[HEAD];
 #ifdef NO_HEAD_CHECK
-	ok = 1;
+		ok = 1
 #else
-	ok = !flag_b[HEAD];
+		ok = uniform
 #endif
+	};
 #ifdef SKIP_A_STATE
 	step(0, SHADOW_TAG_OWNED, SHADOW_TAG_JOINED, HEAD, ok);
 #endif
 	LOCK_WINDOW;
 	/* C: shadow_optimize_batch: shadow_optimize_windows */
-	/* C: shadow_optimize_windows: shadow_step_all */
+	/* C: shadow_optimize_windows: shadow_step_batch */
+	/* C: shadow_step_batch: shadow_step_all */
 	/* C: shadow_step_all: shadow_step */
 #if SEAL_LATE == 1
 	SEAL(0);
@@ -1698,7 +1724,7 @@ optimize:
 	HALT
 	TLBI_O2;
 #ifndef FINAL_READ_ONLY
-	/* C: shadow_optimize_windows: shadow_step_all */
+	/* C: shadow_optimize_windows: shadow_step_batch */
 #if OPEN_EARLY == 1
 	OPEN(1);
 #else
@@ -1728,9 +1754,10 @@ optimize:
 	fi;
 	/* C: shadow_optimize_batch: shadow_release */
 	/* C: shadow_release: shadow_free_pages */
-	/* C: shadow_free_pages: vmemmap_shadow_free_page */
-	/* C: vmemmap_shadow_free_page: free_bootmem_page */
-	/* C: vmemmap_shadow_free_page: __free_page */
+	/* C: shadow_free_pages: shadow_free_run */
+	/* C: shadow_free_pages: shadow_free_run */
+	/* C: shadow_free_run: vmemmap_shadow_free_pages */
+	/* C: vmemmap_shadow_free_pages: __free_pages */
 	free_pages();
 #ifdef KEY_LATE
 	key = 1;
