@@ -779,11 +779,17 @@ static void list_of_several_windows_there_and_back(struct kunit *test)
 	const unsigned int per_window = min(64UL, WINDOW / (per_folio + 1));
 	const unsigned int nr = 2 * per_window + 1;
 	const unsigned int windows = DIV_ROUND_UP(nr, per_window);
-	unsigned int runs;
+	struct folio *folio, *next;
+	unsigned int runs, i = 0;
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
 
 	watch_new(test, where, size, nr, &folios);
+	/* Neither up nor down. */
+	list_for_each_entry_safe(folio, next, &folios, lru) {
+		if (i++ % 3)
+			list_move(&folio->lru, &folios);
+	}
 	vmemmap_shadow_optimize_folios(&folios);
 	expect_nothing_seen(test);
 	runs = runs_of(&folios, per_window);
