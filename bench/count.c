@@ -12,8 +12,7 @@
  * out gets a line of JSON for each record, in the order of their beginnings. profile
  * gets, for each, "record N" and lines of "ADDRESS INSTRUCTIONS EXECUTIONS" for every
  * translation block; see profile.py. With more than one vCPU the counts are for each
- * of them, and "away" is the longest that one was not in user mode while the first
- * executed instructions, in that one's instructions.
+ * of them.
  *
  * What is declared here is of QEMU's documented plugin API, version 1, whose header
  * Debian's packages lack. A block counts when it begins, so that one which is left by
@@ -102,7 +101,7 @@ struct block {
 	struct { uint16_t kind, nr; } kinds[];
 };
 
-static uint64_t counts[MAX_VCPUS][NR_KINDS], away_from[MAX_VCPUS], away[MAX_VCPUS];
+static uint64_t counts[MAX_VCPUS][NR_KINDS];
 static struct block *blocks;
 static FILE *out, *profile;
 static unsigned int vcpus = 1;
@@ -157,8 +156,6 @@ static void begin(unsigned int vcpu, void *data)
 	(void)vcpu;
 	(void)data;
 	memset(counts, 0, sizeof(counts));
-	memset(away_from, 0, sizeof(away_from));
-	memset(away, 0, sizeof(away));
 	for (struct block *b = blocks; b && profile; b = b->next)
 		b->execs = 0;
 	open_record = true;
@@ -175,9 +172,6 @@ static void end(unsigned int vcpu, void *data)
 		fprintf(out, "%s", i ? ", " : "");
 		print_kinds(counts[i]);
 	}
-	fprintf(out, "], \"away\": [");
-	for (unsigned int i = 1; i < vcpus; i++)
-		fprintf(out, "%s%" PRIu64, i > 1 ? ", " : "", away[i]);
 	fprintf(out, "]}\n");
 	fflush(out);
 	if (profile) {
@@ -209,13 +203,6 @@ static void executed(unsigned int vcpu, void *data)
 	c[INSNS] += b->insns;
 	for (uint32_t i = 0; i < b->nr_kinds; i++)
 		c[b->kinds[i].kind] += b->kinds[i].nr;
-	if (is_user(b)) {
-		if (counts[0][INSNS] - away_from[vcpu] > away[vcpu] && away_from[vcpu])
-			away[vcpu] = counts[0][INSNS] - away_from[vcpu];
-		away_from[vcpu] = 0;
-	} else if (!away_from[vcpu]) {
-		away_from[vcpu] = counts[0][INSNS];
-	}
 }
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)

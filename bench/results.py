@@ -31,6 +31,5 @@ def read(path):
             # On every other CPU: what was executed outside of user mode.
             op["others_kernel"] = [v["instructions"] - v["user"]
                                    for i, v in enumerate(record["vcpus"]) if i != by]
-            op["away"] = record["away"]
         ops.append(op)
     return ops

@@ -110,7 +110,7 @@ one()
 	[ -z "$QUICK" ] || return 0
 	for n in 2 4 8; do
 		counted "$1 with $n vCPUs" "$1-$n" "$n" 8192 "hugetlb_free_vmemmap=$hvo" \
-			"bench,others,pages=1000$off" "" || true
+			"bench,others,pages=100$off" "" || true
 	done
 	case $1 in
 	off)	large off 64 0; large off 64 56; large off 256 240 ;;

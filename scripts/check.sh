@@ -8,10 +8,10 @@
 . "$(dirname "$0")/lib.sh"
 
 export GRANULE=4k BIG=0
-unset BOOT RUN
+unset BOOT RUN RECORD
 began=$SECONDS
 lock
-deps kernel guest qemu kunit series lint writers models
+deps kernel guest qemu kunit series lint writers models bench
 export MUTANTS="optimize-no-tlbi-after-join reference-test-before-only"
 passed=0 failed=0 skipped=0
 boots=$build/log/check-boot.log
@@ -56,7 +56,7 @@ else
 	counted boot "$rc"
 fi
 
-for t in lint writers models kunit mutants; do
+for t in lint writers bench-check models kunit mutants; do
 	rc=0
 	"$top/scripts/$t.sh" 8>&- || rc=$?
 	counted "$t" "$rc"

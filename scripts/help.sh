@@ -14,21 +14,23 @@ rows=(
 	"x86 18 290 x86-64 with and without the repairs of the generic code, under QEMU"
 	"models 26 85 SPIN and herd7 on models/: the protocol, and what happens without each part"
 	"objdiff 40 60 with the option off, are the objects the pristine tree's?"
+	"bench-check 45 240 the instructions of huge pages compared with bench/baseline.json"
 	"lint 45 100 checkpatch, sparse, shellcheck, kernel-doc, series, fuzz"
 	"coverage 485 740 what KUnit reaches of vmemmap_shadow.c, by gcov, with lockdep on"
+	"bench 600 3600 count instructions beside every rival: tables and plots in out/bench/; QUICK=1"
 	"mutants 600 1000 break vmemmap_shadow.c as each of tests/mutants/, KUnit has to notice"
 	"kunit 620 1060 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
 	"boot 900 3600 the guest test cases, long ones and other kernels too, KTAP in out/boot.ktap"
-	"check 1360 2670 lint, writers, models, kunit, two mutants and boot for 4k"
+	"check 1360 2670 lint, writers, bench-check, models, kunit, two mutants, boot, 4k"
 )
 
-printf '%-8s %8s %8s %8s\n' target warm cold "here"
+printf '%-11s %8s %8s %8s\n' target warm cold "here"
 for r in "${rows[@]}"; do
 	read -r t warm cold what <<<"$r"
 	[ -f "$top/scripts/$t.sh" ] || [ "$t" = clean ] || continue
 	here=-
 	[ ! -f "$build/times/$t" ] || here="$(cat "$build/times/$t") s"
-	printf '%-8s %6d s %6d s %8s  %s\n' "$t" "$warm" "$cold" "$here" "$what"
+	printf '%-11s %6d s %6d s %8s  %s\n' "$t" "$warm" "$cold" "$here" "$what"
 done
 cat <<'TEXT'
 
@@ -36,5 +38,7 @@ GRANULE=4k|16k|64k CPUS=2 MEM=4G HVO=on|off	for make run; GRANULE for kunit, cov
 BOOT=NAME	only that file of tests/boot/	MUTANTS="NAME..."	only these	KSRC=DIR	a kernel tree instead of Debian's
 BIG=1		make models with larger bounds, 430 s	RUN=NAME	only that model or litmus test
 HERD7=CMD	a herd7 of your own
+QUICK=1		make bench in minutes	RIVALS="NAME..."	only these of bench/rivals/series
+PROFILE=1	make bench: by function, too	RECORD=1	make bench-check: write the baseline
 V=1		show the exact commands
 TEXT
