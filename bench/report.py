@@ -29,6 +29,13 @@ SURPLUS = [
     ("fault-2m", "one page beyond the pool, by a page fault"),
     ("reserve-2m", "reserve {} pages beyond the pool"),
 ]
+WALKS = [
+    ("kpageflags", "read kpageflags of {} pages"),
+    ("compact", "compact, {} pages"),
+    ("page-cache", "read {} pages of the page cache"),
+    ("gup-small", "GUP-fast of {} pages"),
+    ("gup-huge", "GUP-fast of {} pages in huge ones"),
+]
 # Ours over direct.
 GOALS = {"alloc-2m": 1.3, "free-2m": 1.0, "alloc-1g": 1.05, "free-1g": 1.0, "demote-1g": 1.15}
 KINDS = ["dsb", "isb", "dmb", "cas", "ldx", "sgi"]
@@ -99,6 +106,20 @@ class Bench:
             rows.append(row)
         return ["Million instructions of each operation, one vCPU:", ""] + table(
             ["operation"] + self.rivals() + ["shadow / direct", "goal"], rows)
+
+    def walks(self):
+        """What those pay who have no pool."""
+        rows = []
+        for name, text in WALKS:
+            counts = [self.count(r, name) for r in self.rivals()]
+            if any(counts):
+                off = self.count("off", name)
+                ours = self.count("shadow", name)
+                rows.append([self.label(name, text)] + [millions(c) for c in counts] +
+                            [f"{ours / off:.3f}" if ours and off else None])
+        return ["What others pay who look at struct pages, million instructions; all of these "
+                "kernels but direct have a page-granular vmemmap, off has HVO off:", ""] + table(
+                    ["operation"] + self.rivals() + ["shadow / off"], rows)
 
     def sizes(self):
         """The numbers of pages in the operations of scale."""
@@ -187,7 +208,8 @@ class Bench:
 
     def large(self):
         """Boots of large guests."""
-        rows = [[b["rival"], b["gib"], b["pages"], millions(self.boots[b["name"]]["instructions"])]
+        rows = [[b["rival"] + (f", {b['more']}" if b["more"] else ""), b["gib"], b["pages"],
+                 millions(self.boots[b["name"]]["instructions"])]
                 for b in self.facts["boots"]]
         if not rows:
             return []
@@ -210,7 +232,7 @@ class Bench:
                  f"`{f['accel']}`, {f['memory']}; {f['host']}; {f['date']}, {f['commit']}.", "",
                  "Counted by a plugin of QEMU, not timed. Emulation is not silicon: this says how "
                  "many instructions, TLBIs and barriers there are, not what one of them costs.", ""]
-        for part in (self.operations, self.each, self.kinds, self.longest, self.others,
+        for part in (self.operations, self.each, self.walks, self.kinds, self.longest, self.others,
                      self.large, self.cases):
             lines += part()
         return "\n".join(lines)

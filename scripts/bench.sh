@@ -48,19 +48,20 @@ counted()
 	return 1
 }
 
-# large RIVAL GIB PAGES: a boot with so much memory, of which only the vmemmap is touched,
-# and with pages of 1 GiB from the command line.
+# large RIVAL GIB PAGES [PARAMETER]: a boot with so much memory, of which only the vmemmap
+# is touched, and with pages of 1 GiB from the command line.
 large()
 {
-	local name=$1-boot-$2-$3 append="hugetlb_free_vmemmap=$hvo"
+	local name=$1-boot-$2-$3${4:+-$4} append="hugetlb_free_vmemmap=$hvo${4:+ $4}"
 
 	[ "$3" -eq 0 ] || append+=" hugepagesz=1G hugepages=$3"
-	counted "$1: a boot with $2 GiB, $3 pages of 1 GiB" \
+	counted "$1: a boot with $2 GiB, $3 pages of 1 GiB${4:+, $4}" \
 		"$name" 1 $(($2 * 1024)) "$append" "bench,boot,pages=$3" "" \
 		-object "memory-backend-ram,id=ram,size=$2G,reserve=off" \
 		-machine memory-backend=ram || return 0
 	jq -n --arg rival "$1" --arg name "$name" --argjson gib "$2" --argjson pages "$3" \
-		'{rival: $rival, name: $name, gib: $gib, pages: $pages}' >>"$build/bench/boots"
+		--arg more "${4:-}" \
+		'{rival: $rival, name: $name, gib: $gib, pages: $pages, more: $more}' >>"$build/bench/boots"
 }
 
 # What a description of tests/boot/ says, as far as it is needed here.
@@ -103,7 +104,7 @@ one()
 	rival_kernel "$1"
 	kmake_args arm64 "$obj"
 	if counted "$1" "$1-1" 1 8192 "hugetlb_free_vmemmap=$hvo" \
-		"bench,operations$off bench,surplus$off bench,scale$off" \
+		"bench,operations$off bench,surplus$off bench,scale$off bench,walks$off" \
 		"${PROFILE:+profile=$out/bench/$1-1.profile}" && [ -n "$PROFILE" ]; then
 		profile "$1-1"
 	fi
@@ -113,7 +114,7 @@ one()
 			"bench,others,pages=100$off" "" || true
 	done
 	case $1 in
-	off)	large off 64 0; large off 64 56; large off 256 240 ;;
+	off)	large off 64 0; large off 64 0 vmemmap_pagegran=off; large off 64 56; large off 256 240 ;;
 	direct | shadow) large "$1" 64 56; large "$1" 256 240 ;;
 	esac
 	[ "$1" = off ] || main_cases "$1"

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -341,6 +342,82 @@ static int check(void)
 	return 0;
 }
 
+/* GUP-fast of each page of a mapping, 16 at a time: into a pipe, and out of it. */
+static void gup(const char *name, unsigned char *p, unsigned long size)
+{
+	const unsigned long step = 16 * page_kb * KB;
+	int fds[2], null = open("/dev/null", O_WRONLY);
+
+	if (null < 0 || pipe(fds))
+		fatal("%s: %s", name, strerror(errno));
+	for (unsigned long i = 0; i < size; i += page_kb * KB)
+		p[i] = 1;
+	op_begin("%s", name);
+	for (unsigned long i = 0; i < size; i += step) {
+		struct iovec iov = { p + i, step };
+		ssize_t in = vmsplice(fds[1], &iov, 1, 0);
+
+		if (in != (ssize_t)step || splice(fds[0], NULL, null, NULL, step, 0) != in)
+			fail("%s: %s", name, strerror(errno));
+	}
+	op_end(size / (page_kb * KB));
+	close(fds[0]);
+	close(fds[1]);
+	close(null);
+}
+
+/*
+ * What those pay who look at struct pages, pool or no pool: kpageflags, compaction, reads
+ * of the page cache, GUP-fast of small pages and of a huge one.
+ */
+static int walks(void)
+{
+	static char buf[1 << 16];
+	const unsigned long size = 8 * KB * KB;
+	unsigned char *p;
+	long n = 0;
+	int fd;
+
+	sizes();
+	compact();
+	fd = open("/proc/kpageflags", O_RDONLY);
+	op_begin("kpageflags");
+	for (ssize_t got; (got = read(fd, buf, sizeof(buf))) > 0;)
+		n += got / 8;
+	op_end(n);
+	close(fd);
+
+	op_begin("compact");
+	write_long("/proc/sys/vm/compact_memory", 1);
+	op_end(n);
+
+	fd = open("/tmp/walks", O_RDWR | O_CREAT, 0600);
+	for (unsigned long i = 0; i < size; i += sizeof(buf))
+		if (write(fd, buf, sizeof(buf)) != sizeof(buf))
+			fatal("/tmp/walks: %s", strerror(errno));
+	lseek(fd, 0, SEEK_SET);
+	op_begin("page-cache");
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	op_end(size / (page_kb * KB));
+	close(fd);
+	unlink("/tmp/walks");
+
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	gup("gup-small", p, size);
+	munmap(p, size);
+
+	pool_set(mib2, 4);
+	p = map_pages(mib2, 4);
+	gup("gup-huge", p, 4 * mib2->size_kb * KB);
+	munmap(p, 4 * mib2->size_kb * KB);
+	pool_set(mib2, 0);
+	print_ops();
+	return 0;
+}
+
 /*
  * All that was executed since power-on, with pages=N of 1 GiB from the command line. They
  * stay, for freeing them would touch the memory of a guest that is larger than the host.
@@ -362,6 +439,7 @@ static int boot(void)
 
 static const struct one_case all[] = {
 	{ "check", check },
+	{ "walks", walks },
 	{ "boot", boot },
 	{ "operations", operations },
 	{ "scale", scale },
