@@ -122,8 +122,8 @@ static const char *tlbi_name(unsigned int crm_op2)
 	if (!where[crm])
 		snprintf(name, sizeof(name), "tlbi c%u_%u", crm, crm_op2 & 7);
 	else
-		snprintf(name, sizeof(name), "tlbi %s%s%s", crm == 2 || crm == 5 || crm == 6 ? "r" : "",
-			 what[crm_op2 & 7], where[crm]);
+		snprintf(name, sizeof(name), "tlbi %s%s%s",
+			 crm == 2 || crm == 5 || crm == 6 ? "r" : "", what[crm_op2 & 7], where[crm]);
 	return name;
 }
 
@@ -142,11 +142,17 @@ static void print_kinds(const uint64_t *c)
 {
 	fprintf(out, "{");
 	for (int k = 0; k < NR_KINDS; k++) {
+		const char *name;
+
 		if (!c[k] && k >= TLBI)
 			continue;
-		fprintf(out, "%s\"%s\": %" PRIu64, k ? ", " : "",
-			k < TLBI ? kind_name[k] : k == TLBI_OTHER ? "tlbi other" : tlbi_name(k - TLBI),
-			c[k]);
+		if (k < TLBI)
+			name = kind_name[k];
+		else if (k == TLBI_OTHER)
+			name = "tlbi other";
+		else
+			name = tlbi_name(k - TLBI);
+		fprintf(out, "%s\"%s\": %" PRIu64, k ? ", " : "", name, c[k]);
 	}
 	fprintf(out, "}");
 }

@@ -122,7 +122,7 @@ one()
 
 began=$SECONDS
 lock
-deps kernel guest qemu bench
+deps kernel guest qemu bench plot
 source_get
 tree_update
 say "# make bench: $src_name, 4k pages, QEMU $(qemu_version), ${rivals[*]}"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The Debian packages a command needs. Only those that are missing are named.
 
-# deps_for kernel|guest|qemu|x86|kunit|series|lint|writers|models|bench ...: print package names.
+# deps_for kernel|guest|qemu|x86|kunit|series|lint|writers|models|bench|plot ...: print package names.
 deps_for()
 {
 	local what
@@ -18,7 +18,8 @@ deps_for()
 			[ "$host_arch" = aarch64 ] || echo libc6-dev-arm64-cross
 			;;
 		qemu)	echo qemu-system-arm qemu-efi-aarch64 jq ;;
-		bench)	echo gcc libc6-dev python3 gnuplot-nox ;;
+		bench)	echo gcc libc6-dev python3 ;;
+		plot)	echo gnuplot-nox ;;
 		x86)
 			echo qemu-system-x86 libelf-dev
 			[ "$host_arch" = x86_64 ] || echo gcc-x86-64-linux-gnu libc6-dev-amd64-cross
