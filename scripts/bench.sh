@@ -82,7 +82,7 @@ main_cases()
 	local rc=0 t=$SECONDS said=$build/log/bench-$1-main.verdict bad d_cpus d_mem d_append specs=()
 
 	. "$top/tests/boot/10-main.sh"
-	boot_guest "bench/$1-main" arm64 "$d_cpus" "$(mem_mb MEM "$d_mem" 512 65536)" 400 \
+	boot_guest "bench/$1-main" arm64 "$d_cpus" "$(mem_mb MEM "$d_mem" 512 65536)" 900 \
 		"$d_append" "${specs[*]}" >"$said" || rc=$?
 	bad=$(sed -n 's/^not ok \([^ ]*\) .*/\1/p' "$res" | paste -sd ' ')
 	if [ "$rc" -gt 1 ]; then
