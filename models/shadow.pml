@@ -19,7 +19,11 @@
  *
  * Leaves out: weak memory order. SPIN interleaves whole steps, each seen by
  * everybody at once. What barriers do is for the litmus tests beside this file,
- * stale faults after a completed TLBI (AARCH-24989) among them. Nor are there
+ * stale faults after a completed TLBI (AARCH-24989) among them. The two words of
+ * a tail that say nothing, and are made 0 before the seal, are not there either:
+ * that store is blind, so it would lose a stray one to the same word at any time,
+ * before the seal or behind it, and rests on nobody's storing to them. That they
+ * may be otherwise for all that is ODD. Nor are there
  * batches of folios, pages of boot memory, allocation failures, hot-remove, time
  * (preemption is off while two output addresses are live), or a handler that is
  * interrupted on its own CPU by one more store to the same entry, which is no
@@ -66,6 +70,10 @@
  *   run strict-windows           pass:recovered,barred,gave_up,roll_back -DSTRAYS=1 -DTRIES=1 -DWINDOWS=2
  *   run strict-words             pass:recovered,barred,roll_back -DSTRAYS=1 -DWORDS
  *   run strict-head              pass:recovered,barred,roll_back -DSTRAYS=1 -DTRIES=1 -DSTRAY_HEAD
+ *   run words                    pass                           -DODD=1 -DOBSERVERS=1
+ *   run words-lookup             pass                           -DODD=2 -DLOOKUP -DLOOKUP_IN_RCU
+ *   run words-stray              pass:recovered,barred,roll_back -DODD=1 -DSTRAYS=1 -DTRIES=1
+ *   run words-own-stray          pass:recovered,barred,roll_back -DODD=2 -DSTRAYS=1 -DTRIES=1 -DWORDS -DWINDOWS=2
  *   run stray                    pass:recovered,gave_up         -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
  *   run strays                   pass:recovered,gave_up,roll_back -DSTRAYS=2 -DTRIES=1 -DSPLIT
  *   run strays-elsewhere         pass:recovered,waited,gave_up,roll_back -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
@@ -116,8 +124,13 @@
  *
  * Contents:
  *   run no-plain-check           fails:store_lost               -DNO_PLAIN_CHECK -DSTRAYS=1 -DTRIES=1
- *   run no-sealed-check          fails:store_lost               -DNO_SEALED_CHECK -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
+ *   run no-sealed-check          fails:store_lost               -DNO_SEALED_CHECK -DODD=1 -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
+ *   run no-sealed-check-same     pass:recovered,roll_back       -DNO_SEALED_CHECK -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
+ *   run not-uniform              fails:rule_contents            -DODD=1 -DNOT_UNIFORM
+ *   run not-compared             fails:rule_contents            -DODD=2 -DNOT_COMPARED
+ *   run not-compared-stray       fails:rule_contents            -DNOT_COMPARED -DSTRAYS=1 -DTRIES=1
  *   run blind-equalize           fails:store_lost               -DBLIND_EQUALIZE -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
+ *   run blind-equalize-words     fails:store_lost               -DBLIND_EQUALIZE -DODD=1 -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
  *   run blind-replain            fails:store_lost               -DBLIND_REPLAIN -DSTRAYS=1 -DTRIES=1
  *   run no-replain               fails:not_plain_after_restore  -DNO_REPLAIN
  *   run replain-once             fails:not_plain_after_restore  -DREPLAIN_ONCE -DSTRAYS=1 -DWORDS
@@ -183,7 +196,6 @@
  * memory_failure():
  *   run mf-outside               fails:poison_missed            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DMEMORY_FAILURE_OUTSIDE
  *   run mf-no-gp                 fails:poison_missed            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DNO_GP_OPTIMIZE
- *   run fast-anyway              fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DNO_HEAD_CHECK -DFAST_ANYWAY
  *   run mf-no-head-check         fails:poison_missed            -DSTRAYS=1 -DTRIES=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DNO_HEAD_CHECK
  *
  * Lookups:
@@ -291,6 +303,9 @@ byte kind[NPAGES];
 byte ref[NPAGES];		/* reference count of the first struct page */
 byte word_a[NPAGES];		/* a word in the first struct page, */
 bit flag_b[NPAGES];		/* a flag in one further back */
+#ifdef ODD
+bit odd[NPAGES];		/* a word there that says nothing */
+#endif
 bit freed[NPAGES];
 
 /*
@@ -362,8 +377,13 @@ hidden byte x_t, x_v;
 #endif
 
 /* Contents are equal, in every word. */
+#ifdef ODD
+#define SAME_ODD(p, q)	&& odd[p] == odd[q]
+#else
+#define SAME_ODD(p, q)
+#endif
 #define SAME(p, q)	(kind[p] == kind[q] && ref[p] == ref[q] &&		\
-			 word_a[p] == word_a[q] && flag_b[p] == flag_b[q])
+			 word_a[p] == word_a[q] && flag_b[p] == flag_b[q] SAME_ODD(p, q))
 #define SAME_IF(s, p, q) (!HAS(s, p) || SAME(p, q))
 
 /*
@@ -470,6 +490,7 @@ inline step(e, from, to, page, ok)
 {
 	atomic {
 		/* C: shadow_step: shadow_step_once */
+		/* C: vmemmap_shadow_step: shadow_step_once */
 		/* C: shadow_step_once: shadow_step_from */
 		/* C: shadow_step_from: vmemmap_shadow_cmpxchg */
 		/* C: vmemmap_shadow_cmpxchg: cmpxchg_release */
@@ -1126,6 +1147,27 @@ inline wait_handlers()
 
 #define PLAIN_PAGE(p)	(IS_PLAIN(kind[p]) && !ref[p] && !word_a[p] && !flag_b[p])
 
+/*
+ * Are all tails of the head's page the same, and all of this page? A word that
+ * says nothing of a tail may be otherwise in one: odd, with ODD=1 in the head's
+ * page, with ODD=2 in the first entry's.
+ */
+#ifdef ODD
+#define IS_ODD(p)	odd[p]
+#else
+#define IS_ODD(p)	false
+#endif
+#ifdef NOT_UNIFORM
+#define UNIFORM		true
+#else
+#define UNIFORM		!IS_ODD(HEAD)
+#endif
+#ifdef NOT_COMPARED
+#define SAME_AS_TAILS(p) true
+#else
+#define SAME_AS_TAILS(p) (PLAIN_PAGE(p) && !IS_ODD(p))
+#endif
+
 /* What the head's first struct page held when it was looked at. */
 #ifdef NO_NOTE
 #define NOTED	word_a[HEAD]
@@ -1133,105 +1175,129 @@ inline wait_handlers()
 #define NOTED	noted
 #endif
 
-/* Are all tails in the head's page the same? That was looked at in the beginning. */
-#ifdef FAST_ANYWAY
-#define UNIFORM	1
+/*
+ * The words of a sealed page that have to change, from what they are known to be:
+ * never over anything else. PG_head is set before compound_head loses bit 0.
+ * With WORDS word_a is one behind these two, without it is in the flags word.
+ */
+#ifdef BLIND_EQUALIZE
+#define IS_STILL(word, from)	true
 #else
-#define UNIFORM	uniform
+#define IS_STILL(word, from)	(word) == (from)
+#endif
+inline exchange_words(from)
+{
+#ifdef HEAD_LAST
+	/* compound_head loses bit 0 before PG_head is set. */
+	atomic { kind[own] = TURNING_BAD };
+	atomic { kind[own] = FAKE };
+#endif
+	/* C: shadow_change_word: vmemmap_shadow_store */
+	/* C: vmemmap_shadow_store: cmpxchg_release */
+#ifdef WORDS
+	atomic { kind[own] = TURNING };
+	atomic { kind[own] = FAKE };
+	atomic {
+		if
+		:: IS_STILL(word_a[own], from) -> word_a[own] = NOTED
+		:: !(IS_STILL(word_a[own], from)) -> ok = 0
+		fi
+	}
+#else
+	atomic {
+		if
+		:: IS_STILL(word_a[own], from) ->
+#ifndef HEAD_LAST
+			kind[own] = TURNING;
+#endif
+			word_a[own] = NOTED
+		:: !(IS_STILL(word_a[own], from)) -> ok = 0
+		fi
+	};
+	if
+	:: ok -> atomic { kind[own] = FAKE }
+	:: else
+	fi
+#endif
+}
+
+/* [D]: is the entry SEALED still? */
+#ifdef NO_SEALED_CHECK
+#define LOOK_AGAIN(e)	skip
+#else
+#define LOOK_AGAIN(e)	ok = (tag[e] == SHADOW_TAG_SEALED)
 #endif
 
-/* Make the contents of a sealed page those of the head's; ok if nothing got in between. */
+/*
+ * The page's tails, or the head's, are not all the same: what a word is has to
+ * be read first, and that may be somebody's store already, unless the entry is
+ * SEALED still. That the words were those of a plain tail, which is looked at
+ * again then, does not tell: not all words have a value that is plain.
+ */
+inline equalize_words(e)
+{
+	/* C: shadow_equalize_words: shadow_tail_is_plain */
+#ifndef NO_PLAIN_CHECK
+	ok = PLAIN_PAGE(own);
+#endif
+	if
+	:: ok ->
+		was = word_a[own];
+		/* C: shadow_equalize_words: smp_rmb */
+		/* C: shadow_equalize_words: shadow_tail_is_plain */
+		LOOK_AGAIN(e);
+		/* C: shadow_equalize_words: shadow_change_word */
+		if
+		:: ok -> exchange_words(was)
+		:: else
+		fi;
+		if
+		:: ok ->
+			was = flag_b[own];
+			LOOK_AGAIN(e);
+			atomic {
+				if
+				:: ok && IS_STILL(flag_b[own], was) -> flag_b[own] = flag_b[HEAD]
+				:: ok && !(IS_STILL(flag_b[own], was)) -> ok = 0
+				:: !ok
+				fi
+			};
+#ifdef ODD
+			if
+			:: ok -> odd[own] = odd[HEAD]
+			:: else
+			fi
+#endif
+		:: else
+		fi
+	:: else
+	fi
+}
+
+/*
+ * Make the contents of a sealed page those of the head's; ok if nothing got in
+ * between. That the entry is SEALED when the C code begins is not needed here.
+ */
 inline equalize(e)
 {
 	/* Pages of boot memory, not here: */
 	/* C: shadow_equalize: vmemmap_shadow_copy */
 	/*
-	 * If all tails in the head's page are the same, and all struct pages here
-	 * the same as they, the words that change are exchanged from what they are
-	 * known to be. If not, each word is looked at; that may be so of plain
-	 * tails, too, for words that are not here.
+	 * All tails of the head's page were the same when it was noted; if all
+	 * of this page are the same as these, each word's value is known.
 	 */
 	/* C: shadow_equalize: shadow_all_same */
-	/* C: shadow_equalize: shadow_equalize_words */
-	/* C: shadow_equalize_words: shadow_tail_is_plain */
 	atomic {
 		own = oa[e];
-#ifdef NO_PLAIN_CHECK
-		ok = 1;
-#else
-		ok = PLAIN_PAGE(own);
-#endif
-		fast = PLAIN_PAGE(own) && UNIFORM;
-		same = (flag_b[own] == flag_b[HEAD]);
-		was = word_a[own]
+		same = (UNIFORM && SAME_AS_TAILS(own))
 	};
+	/* C: shadow_equalize: shadow_equalize_words */
+	/* C: shadow_equalize: vmemmap_shadow_store */
 	if
-	:: ok ->
-		if
-		:: fast
-		:: fast = 0;
-			/* C: shadow_equalize_words: smp_rmb */
-			/* C: shadow_equalize_words: shadow_tail_is_plain */
-#ifndef NO_SEALED_CHECK
-			ok = (tag[e] == SHADOW_TAG_SEALED)
-#endif
-		fi;
-		if
-		:: ok ->
-#ifdef HEAD_LAST
-			/* compound_head loses bit 0 before PG_head is set. */
-			atomic { kind[own] = TURNING_BAD };
-			atomic { kind[own] = FAKE };
-#endif
-			/* C: shadow_equalize_words: shadow_change_word */
-			/* C: shadow_change_word: vmemmap_shadow_store */
-			/* C: shadow_equalize: vmemmap_shadow_store */
-			/* C: vmemmap_shadow_store: cmpxchg_release */
-			atomic {
-				if
-#ifdef BLIND_EQUALIZE
-				:: true ->
-#else
-				:: word_a[own] == was ->
-#endif
-#ifndef HEAD_LAST
-					kind[own] = TURNING;
-#endif
-					word_a[own] = NOTED
-#ifndef BLIND_EQUALIZE
-				:: else -> ok = 0
-#endif
-				fi
-			};
-			if
-			:: ok -> atomic { kind[own] = FAKE; was = flag_b[own] }
-			:: else
-			fi;
-			if
-			:: ok && (same || fast)
-			:: ok && !fast ->
-#ifndef NO_SEALED_CHECK
-				ok = (tag[e] == SHADOW_TAG_SEALED);
-#endif
-				atomic {
-					if
-					:: !ok
-#ifdef BLIND_EQUALIZE
-					:: else -> flag_b[own] = flag_b[HEAD]
-#else
-					:: ok && flag_b[own] == was -> flag_b[own] = flag_b[HEAD]
-					:: else -> ok = 0
-#endif
-					fi
-				};
-				skip
-			:: else
-			fi
-		:: else
-		fi
-	:: else
+	:: same -> exchange_words(0)
+	:: else -> equalize_words(e)
 	fi;
-	atomic { own = 0; was = 0; same = 0; fast = 0 }
+	atomic { own = 0; was = 0; same = 0 }
 }
 
 inline join(e)
@@ -1260,7 +1326,15 @@ inline fill(p)
 	/* C: shadow_fill: vmemmap_shadow_copy */
 	/* C: vmemmap_shadow_copy: copy_page */
 	/* C: vmemmap_shadow_copy: memcpy */
-	atomic { kind[p] = FAKE; ref[p] = 0; word_a[p] = NOTED; flag_b[p] = flag_b[HEAD] }
+	atomic {
+		kind[p] = FAKE;
+		ref[p] = 0;
+		word_a[p] = NOTED;
+#ifdef ODD
+		odd[p] = odd[HEAD];
+#endif
+		flag_b[p] = flag_b[HEAD]
+	}
 }
 
 /*
@@ -1328,7 +1402,12 @@ inline replain(e)
 #endif
 		/* C: shadow_replain: shadow_change_word */
 		/* C: shadow_replain: vmemmap_shadow_store */
+#ifdef WORDS
+		atomic { kind[own] = AGAIN };
+		atomic { word_a[own] = WITHOUT(word_a[own], NOTED) };
+#else
 		atomic { kind[own] = AGAIN; word_a[own] = WITHOUT(word_a[own], NOTED) };
+#endif
 #endif
 	:: else
 	fi;
@@ -1604,7 +1683,7 @@ inline set_broken(e, v)
 proctype updater(byte u) provided (!irq)
 {
 	byte hand, filled, own, tries, was, noted;
-	bit ok, same, fast, uniform, gave_up;
+	bit ok, same, gave_up;
 #if CYCLES > 1
 	byte cycle;
 #endif
@@ -1651,21 +1730,28 @@ optimize:
 	/* C: vmemmap_shadow_optimize_folios: shadow_optimize_batch */
 	/* C: vmemmap_shadow_optimize_folios: shadow_optimize_batch */
 	/*
-	 * Words that mean nothing, and are not here, are the same in all tails
-	 * then: nobody has taken an entry's page away yet.
+	 * Two words of every tail that say nothing become 0, see "leaves out".
+	 * C: shadow_optimize_batch: shadow_wipe_tails
+	 * C: shadow_wipe_tails: shadow_wipe_four
+	 * C: shadow_wipe_tails: shadow_wipe_four
+	 * C: shadow_wipe_tails: shadow_wipe_four
+	 * C: shadow_wipe_four: shadow_wipe
+	 * C: shadow_wipe_four: shadow_wipe
+	 * C: shadow_wipe_four: shadow_wipe
+	 * C: shadow_wipe_four: shadow_wipe
+	 * C: shadow_wipe: WRITE_ONCE
+	 * C: shadow_wipe: WRITE_ONCE
 	 */
-	/* C: shadow_optimize_batch: shadow_wipe_tails */
 	/* C: shadow_optimize_batch: shadow_note */
+	/* C: shadow_note: memcpy */
+	/* C: shadow_note: memcpy */
 	noted = word_a[HEAD];
 	/* C: shadow_optimize_batch: shadow_head_is_plain */
-	atomic {
-		uniform = !flag_b[HEAD];
 #ifdef NO_HEAD_CHECK
-		ok = 1
+	ok = 1;
 #else
-		ok = uniform
+	ok = !flag_b[HEAD];
 #endif
-	};
 #ifdef SKIP_A_STATE
 	step(0, SHADOW_TAG_OWNED, SHADOW_TAG_JOINED, HEAD, ok);
 #endif
@@ -1754,9 +1840,12 @@ optimize:
 	fi;
 	/* C: shadow_optimize_batch: shadow_release */
 	/* C: shadow_release: shadow_free_pages */
+	/* In blocks, where they are neighbours of boot memory. */
 	/* C: shadow_free_pages: shadow_free_run */
 	/* C: shadow_free_pages: shadow_free_run */
 	/* C: shadow_free_run: vmemmap_shadow_free_pages */
+	/* C: vmemmap_shadow_free_pages: ClearPageReserved */
+	/* C: vmemmap_shadow_free_pages: set_page_count */
 	/* C: vmemmap_shadow_free_pages: __free_pages */
 	free_pages();
 #ifdef KEY_LATE
@@ -1852,6 +1941,9 @@ init {
 	atomic {
 		kind[HEAD] = FAKE;
 		word_a[HEAD] = HEADS;
+#ifdef ODD
+		odd[ODD - 1] = 1;
+#endif
 #define BORN(e)	oa[e] = OWN(e); ref[OWN(e)] = 1; entry_changed(e)
 		EACH(BORN);
 #define START(p)	alive++; run p

@@ -148,6 +148,8 @@ if [ -z "$RUN" ]; then
 		's/^(\t)if \(!shadow_pte_is_sound\(old\)\)/\1if (!(shadow_next[from] \& 1))\n\t\treturn -EINVAL;\n&/'
 	bound_twin "a step that is legal in the C code only is noticed" "decides about a step, too" code \
 		's/!SHADOW_CHAIN_HAS\(from, to\)/& \|\| from == to/'
+	bound_twin "a step beside the one of the chain is noticed" "does not just return shadow_step_once()" code \
+		's/return shadow_step_once\(/return from == to ? 0 : shadow_step_once(/'
 	bound_twin "a macro of the C code's own is noticed" "SHADOW_CHAIN: defined in the C code, too" code \
 		's/^#include <linux.vmemmap_shadow_chain.*/&\n#define SHADOW_CHAIN 0/'
 	bound_twin "a permission of the C code's own is noticed" "does not just return SHADOW_TAG_IS_WRITABLE()" code \

@@ -1156,8 +1156,8 @@ static const struct inject_param injections[] = {
 	  INJECT_AFTER, true, HEAD_PAGES - 1, true },
 	{ "before each store of optimize, to tails that differ",
 	  INJECT_BEFORE, false, HEAD_PAGES, .differ = true },
-	{ "after each store of optimize, to the first of an entry, tails differ",
-	  INJECT_AFTER, false, 0, .differ = true },
+	{ "after each store of optimize, to a word of the last copy, tails differ",
+	  INJECT_AFTER, false, HEAD_PAGES - 1, true, true },
 };
 
 static void inject_desc(const struct inject_param *p, char *desc)
