@@ -155,9 +155,16 @@ struct shadow_was {
 
 static_assert(SHADOW_HEAD_PAGES * SHADOW_NR_WORDS <= BITS_PER_LONG);
 
+/* Those that are neither a flags word nor a compound_head. */
+#define SHADOW_REST_WORDS						\
+	(GENMASK(SHADOW_NR_WORDS - 1, SHADOW_REST) *			\
+	 (1UL | BIT(SHADOW_NR_WORDS) | BIT(2 * SHADOW_NR_WORDS) | BIT(3 * SHADOW_NR_WORDS)))
+
+static_assert(SHADOW_HEAD_PAGES == 4);
+
 /* Word n of those that differ, from the flags word of the first struct page on. */
-#define for_each_differing_word(n, bits, was)				\
-	for (bits = (was)->differ; bits && (n = __ffs(bits), true); bits &= bits - 1)
+#define for_each_differing_word(n, bits, differ)			\
+	for (bits = (differ); bits && (n = __ffs(bits), true); bits &= bits - 1)
 
 /**
  * struct shadow_member - a folio of a batch
@@ -1321,7 +1328,6 @@ static void shadow_wipe_tails(struct folio *folio)
 	struct page *tail = &folio->page + SHADOW_HEAD_PAGES;
 	const struct page *end = &folio->page + folio_nr_pages(folio);
 
-	static_assert(SHADOW_HEAD_PAGES == 4);
 	shadow_wipe_four(tail);
 	for (tail += 4; tail < end; tail += 8) {
 		shadow_wipe_four(tail);
@@ -1496,7 +1502,7 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 	if (!was->uniform || !shadow_all_same(own, &was->plain))
 		return shadow_equalize_words(folio, was, ptep, sealed);
 
-	for_each_differing_word(n, bits, was) {
+	for_each_differing_word(n, bits, was->differ) {
 		if (!vmemmap_shadow_store((unsigned long *)own + n,
 					  was->plain.word[n % SHADOW_NR_WORDS],
 					  was->word[n]))
@@ -1553,19 +1559,17 @@ static void shadow_replain(const struct shadow_was *was, struct page *own)
 			was->page[i].page.flags & PAGEFLAGS_MASK;
 		unsigned long flags;
 
+		if (!copied)
+			continue;
 		do {
 			flags = READ_ONCE(own[i].flags);
 		} while (!shadow_change_word(own + i, SHADOW_FLAGS, flags,
 					     flags & ~copied));
 	}
 
-	for_each_differing_word(n, bits, was) {
-		const unsigned int w = n % SHADOW_NR_WORDS;
-
-		if (w >= SHADOW_REST)
-			vmemmap_shadow_store((unsigned long *)own + n, was->word[n],
-					     was->plain.word[w]);
-	}
+	for_each_differing_word(n, bits, was->differ & SHADOW_REST_WORDS)
+		vmemmap_shadow_store((unsigned long *)own + n, was->word[n],
+				     was->plain.word[n % SHADOW_NR_WORDS]);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -1956,10 +1960,9 @@ static int shadow_alloc_for(struct shadow_member *m)
 		if (!shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep))))
 			continue;
 		if (n == got) {
-			memset(some, 0, sizeof(some));
-			got = vmemmap_shadow_alloc_pages(folio_nid(m->folio),
-							 min(need, ARRAY_SIZE(some)),
-							 some);
+			got = min(need, ARRAY_SIZE(some));
+			memset(some, 0, got * sizeof(*some));
+			got = vmemmap_shadow_alloc_pages(folio_nid(m->folio), got, some);
 			if (!got) {
 				shadow_free_pages(&m->pages);
 				return -ENOMEM;
@@ -2132,7 +2135,6 @@ static void shadow_note(const struct folio *folio, struct shadow_was *was)
 	memcpy(was->page, folio, sizeof(was->page));
 
 	/* Unrolled. */
-	static_assert(SHADOW_HEAD_PAGES == 4);
 	for (w = 0; w < SHADOW_NR_WORDS; w++) {
 		const unsigned long plain = was->plain.word[w];
 		unsigned long here;
