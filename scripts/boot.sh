@@ -13,6 +13,7 @@
 #					taints the kernel
 #	with_image			/boot/Image in the guest, the kernel itself
 #	rare				too long for make check, which leaves it out
+#	limit SECONDS			it takes longer than 400 s
 #	broken_qemu VERSION REASON	take a newer QEMU than such a one (7.2 is any
 #					7.2.x), and skip it all if none can be had
 #	check NAME SPEC			a case for our init (tests/guest/init.c)
@@ -36,6 +37,8 @@ one_of BOOT_ONLY "$BOOT_ONLY" "" build boot
 alone() { d_alone=1; }
 # shellcheck disable=SC2317
 rare() { d_rare=1; }
+# shellcheck disable=SC2317
+limit() { d_limit=$1; }
 # shellcheck disable=SC2317
 module() { d_module=$1; }
 # shellcheck disable=SC2317
@@ -130,7 +133,7 @@ describe()
 {
 	names=() specs=() kinds=() wants=() expected=() d_qemu=()
 	d_kernel=guest d_cpus=2 d_mem=4G d_append='' d_broken='' d_why='' d_alone=''
-	d_rare='' d_module='' d_image='' taints=0
+	d_rare='' d_limit=400 d_module='' d_image='' taints=0
 	# shellcheck disable=SC1090
 	. "$1"
 }
@@ -212,7 +215,7 @@ one_boot()
 	done
 	mem=$(mem_mb MEM "$d_mem" 512 65536)
 	say "# boot $name, QEMU $(qemu_version)"
-	boot_guest "boot-$name" arm64 "$d_cpus" "$mem" 400 "$d_append" "${args[*]}" \
+	boot_guest "boot-$name" arm64 "$d_cpus" "$mem" "$d_limit" "$d_append" "${args[*]}" \
 		${d_qemu[@]+"${d_qemu[@]}"} >"$build/log/boot-$name.verdict" || rc=$?
 
 	{
