@@ -1157,8 +1157,11 @@ inline wait_handlers()
 #else
 #define IS_ODD(p)	false
 #endif
-#ifdef NOT_UNIFORM
+#if defined(NOT_UNIFORM)
 #define UNIFORM		true
+#elif defined(NO_HEAD_CHECK)
+/* As noted: the look at the head's page leaves no flag there in all other runs. */
+#define UNIFORM		uniform
 #else
 #define UNIFORM		!IS_ODD(HEAD)
 #endif
@@ -1684,6 +1687,9 @@ proctype updater(byte u) provided (!irq)
 {
 	byte hand, filled, own, tries, was, noted;
 	bit ok, same, gave_up;
+#ifdef NO_HEAD_CHECK
+	bit uniform;
+#endif
 #if CYCLES > 1
 	byte cycle;
 #endif
@@ -1748,7 +1754,7 @@ optimize:
 	noted = word_a[HEAD];
 	/* C: shadow_optimize_batch: shadow_head_is_plain */
 #ifdef NO_HEAD_CHECK
-	ok = 1;
+	atomic { ok = 1; uniform = !flag_b[HEAD] };
 #else
 	ok = !flag_b[HEAD];
 #endif
