@@ -162,7 +162,10 @@ static_assert(SHADOW_HEAD_PAGES * SHADOW_NR_WORDS <= BITS_PER_LONG);
 
 static_assert(SHADOW_HEAD_PAGES == 4);
 
-/* Word n of those that differ, from the flags word of the first struct page on. */
+/*
+ * Word n of those that differ, in their order. The first two do: PG_head is in the
+ * head only, and bit 0 of compound_head in the tail only, [A].
+ */
 #define for_each_differing_word(n, bits, differ)			\
 	for (bits = (differ); bits && (n = __ffs(bits), true); bits &= bits - 1)
 
@@ -1353,7 +1356,7 @@ static bool shadow_is_raw(const struct folio *folio)
  * Change a word of a page that readers look at, and that a stray writer may
  * have got back, from a value that is known to one that is wanted. Never over
  * anything that came in between: that is somebody's store, and it is kept.
- * Fully ordered if it changes anything.
+ * A release, if it changes anything.
  */
 static bool shadow_change_word(struct page *page, unsigned int w,
 			       unsigned long from, unsigned long to)
