@@ -6,7 +6,7 @@ machine 2 4G
 append hugetlb_free_vmemmap=on hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=256
 
 check "their pages are in order" users,order-boot
-twin "pages upside down are noticed" users,order-boot,busted 'a pool of the command line: [0-9] steps of 255 ascend'
+twin "pages upside down are noticed" users,order-boot,busted 'a pool of the command line: [0-9]{1,2} steps of 255 ascend'
 check "pools of the command line" memory,boot-pools
 twin "pools that are not there are noticed" memory,boot-pools 'the command line asked for'
 check "tracepoints agree with the counters" watch,trace
