@@ -1,12 +1,14 @@
 # shellcheck shell=bash
 # Pools that the command line asks for, the commonest use; and what is to be seen
-# of HVO in tracefs and debugfs; and a limit on huge pages.
+# of HVO in tracefs and debugfs; and a limit on huge pages. One CPU, for the order of
+# the pages: with two, HVO off, 211 of 255 steps were seen to ascend, with one 254. Pools
+# that several threads fill are in 37-zone-border and 61-numa.
 kernel guest
-machine 2 4G
+machine 1 4G
 append hugetlb_free_vmemmap=on hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=256
 
 check "their pages are in order" users,order-boot
-twin "pages upside down are noticed" users,order-boot,busted 'a pool of the command line: [0-9]{1,2} steps of 255 ascend'
+twin "pages upside down are noticed" users,order-boot,busted 'a pool of the command line: [0-9] steps of 255 ascend'
 check "pools of the command line" memory,boot-pools
 twin "pools that are not there are noticed" memory,boot-pools 'the command line asked for'
 check "tracepoints agree with the counters" watch,trace

@@ -125,9 +125,8 @@ static int order(void)
 
 /*
  * The pools that the command line asked for, but for the largest pages; they stay.
- * Three of four steps have to ascend: 250 of 255 do, but 207 were seen on a loaded host,
- * for two threads fill a pool of pages that need not be contiguous. The twin turns the
- * order round.
+ * Most of the steps have to ascend. The twin turns the order round. With more than one
+ * CPU free memory itself comes in another order now and then, with HVO off, too.
  */
 static int order_boot(void)
 {
@@ -144,7 +143,7 @@ static int order_boot(void)
 		s = steps_of(h, pages);
 		line("# of %ld steps between pages of %lu kB %ld ascend, %ld to the next neighbour",
 		     s.all, h->size_kb, s.ascend, s.next);
-		if (s.ascend < s.all - s.all / 4)
+		if (s.ascend < s.all - s.all / 20)
 			fail("a pool of the command line: %ld steps of %ld ascend", s.ascend,
 			     s.all);
 		n++;
