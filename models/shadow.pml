@@ -3,7 +3,7 @@
  * The protocol of the shadow vmemmap, for SPIN. See README.md beside this file.
  *
  * Covers: one updater that takes the tail entries of a folio through the chain
- * and back, as arch/arm64/mm/vmemmap_shadow.c does it, roll-back, retries and
+ * and back, as arch/arm64/mm/vmemmap_shadow*.c does it, roll-back, retries and
  * giving up included; TLBs; observers; a speculative reference taker whose page
  * had a life before the folio; lookups of the head; stray writers without a
  * reference, on any CPU, also in interrupts of the updater's, with the fault
@@ -654,15 +654,15 @@ inline fault(c, e, who)
 		->
 		/* C: shadow_recover: vmemmap_shadow_tlbi_one */
 		/* C: vmemmap_shadow_tlbi_one: dsb */
-		/* C: vmemmap_shadow_tlbi_one: __tlbi */
+		/* C: vmemmap_shadow_tlbi_one: __flush_tlb_kernel_ptes_nosync */
 		atomic { tlbi_issue(HANDLER_TLBI(c), e) };
-		/* C: vmemmap_shadow_tlbi_one: __tlbi_sync_s1ish */
-		/* C: vmemmap_shadow_tlbi_one: isb */
+		/* C: vmemmap_shadow_tlbi_one: __flush_tlb_kernel_sync */
 		atomic { tlbi_complete(HANDLER_TLBI(c), e) }
 		/* C: shadow_recover: shadow_step_from */
 #endif
 	   :: BARS_FOLIO ->
-		/* C: shadow_recover: shadow_bar_folio */
+		/* C: shadow_recover: vmemmap_shadow_stray_write */
+		/* C: vmemmap_shadow_stray_write: shadow_bar_folio */
 		EACH(BAR);
 #ifdef BAR_OWN_TLBI
 		atomic { ISSUE(c, e) };
@@ -670,16 +670,15 @@ inline fault(c, e, who)
 #elif !defined(NO_BAR_TLBI)
 		/* C: shadow_bar_folio: vmemmap_shadow_tlbi_run */
 		/* C: vmemmap_shadow_tlbi_run: dsb */
-		/* C: vmemmap_shadow_tlbi_run: shadow_tlbi_issue */
+		/* C: vmemmap_shadow_tlbi_run: __flush_tlb_kernel_ptes_nosync */
 		atomic { EACH_AT(ISSUE, c) };
-		/* C: vmemmap_shadow_tlbi_run: __tlbi_sync_s1ish */
-		/* C: vmemmap_shadow_tlbi_run: isb */
+		/* C: vmemmap_shadow_tlbi_run: __flush_tlb_kernel_sync */
 		atomic { EACH_AT(COMPLETE, c) };
 #endif
 		reached_barred = 1
 	   fi;
 	   atomic {
-		/* C: shadow_recover: shadow_step_from */
+		/* C: vmemmap_shadow_stray_write: vmemmap_shadow_cmpxchg */
 		if
 		:: tag[e] == hs && oa[e] == hp && (bar[e] || !BARS_FOLIO) ->
 			tag[e] = (hs == SHADOW_TAG_SEALED -> SHADOW_TAG_OWNED : SHADOW_TAG_SHARED);
@@ -1118,16 +1117,13 @@ inline free_pages()
 #define COMPLETE_ALL(e)	tlbi_complete(UPDATER_TLBI, e)
 inline tlbi_round()
 {
-	/* C: shadow_tlbi_round_all: shadow_tlbi_round */
+	/* C: vmemmap_shadow_round: shadow_tlbi_round */
 	/* C: shadow_tlbi_round: dsb */
 	/* C: shadow_tlbi_round: vmemmap_shadow_tlbi */
-	/* C: vmemmap_shadow_tlbi: shadow_tlbi_issue */
-	/* C: shadow_tlbi_issue: __flush_tlb_range_op */
-	/* C: shadow_tlbi_issue: __tlbi */
+	/* C: vmemmap_shadow_tlbi: __flush_tlb_kernel_ptes_nosync */
 	atomic { EACH(ISSUE_ALL) };
 	/* C: shadow_tlbi_round: vmemmap_shadow_tlbi_sync */
-	/* C: vmemmap_shadow_tlbi_sync: __tlbi_sync_s1ish */
-	/* C: vmemmap_shadow_tlbi_sync: isb */
+	/* C: vmemmap_shadow_tlbi_sync: __flush_tlb_kernel_sync */
 	atomic { EACH(COMPLETE_ALL) }
 }
 
@@ -1307,6 +1303,7 @@ inline join(e)
 {
 	atomic {
 		own = oa[e];
+		/* C: shadow_join_range: vmemmap_shadow_shared_pfn */
 		/* C: shadow_join_range: shadow_step */
 		if
 		:: ok -> step(e, SHADOW_TAG_SEALED, SHADOW_TAG_JOINED, HEAD, ok)
@@ -1324,9 +1321,9 @@ inline join(e)
 inline fill(p)
 {
 	/* C: shadow_fill_range: shadow_take_page */
-	/* C: shadow_fill_range: shadow_fill */
+	/* C: shadow_fill_range: vmemmap_shadow_fill */
 	/* C: shadow_fill_range: list_add_tail */
-	/* C: shadow_fill: vmemmap_shadow_copy */
+	/* C: vmemmap_shadow_fill: vmemmap_shadow_copy */
 	/* C: vmemmap_shadow_copy: copy_page */
 	/* C: vmemmap_shadow_copy: memcpy */
 	atomic {
@@ -1471,7 +1468,7 @@ inline replain(e)
 	fi
 inline replain_range()
 {
-	/* C: shadow_replain_range: shadow_replain */
+	/* C: vmemmap_shadow_replain: shadow_replain */
 #ifdef NO_REPLAIN
 	skip
 #else
@@ -1514,19 +1511,19 @@ inline restore_all(waits)
 #ifdef WAIT_EARLY
 		wait_handlers();
 #endif
-		/* C: shadow_restore_windows: shadow_tlbi_round_all */
+		/* C: vmemmap_shadow_restore_windows: vmemmap_shadow_round */
 #ifndef NO_EXTRA_ROUND
 		if
 		:: tries -> tlbi_round()
 		:: else
 		fi;
 #endif
-		/* C: shadow_restore_windows: shadow_unbar */
+		/* C: vmemmap_shadow_restore_windows: shadow_unbar */
 		/* C: shadow_unbar: vmemmap_shadow_cmpxchg */
 #ifndef UNBAR_LATE
 		EACH(UNBAR);
 #endif
-		/* C: shadow_restore_windows: shadow_step_those */
+		/* C: vmemmap_shadow_restore_windows: shadow_step_those */
 		/* C: shadow_step_those: shadow_step */
 #if SEAL_LATE == 2
 		SEAL_SHARED(0);
@@ -1536,10 +1533,10 @@ inline restore_all(waits)
 #ifdef WAIT_BEFORE_ROUND
 		wait_handlers();
 #endif
-		/* C: shadow_restore_windows: shadow_tlbi_round_all */
+		/* C: vmemmap_shadow_restore_windows: vmemmap_shadow_round */
 		TLBI_R1;
 		HALT
-		/* C: shadow_restore_windows: shadow_wait_handlers */
+		/* C: vmemmap_shadow_restore_windows: shadow_wait_handlers */
 #if !defined(WAIT_EARLY) && !defined(WAIT_BEFORE_ROUND)
 		if
 		:: waits -> wait_handlers()
@@ -1549,7 +1546,7 @@ inline restore_all(waits)
 #ifdef UNBAR_LATE
 		EACH(UNBAR);
 #endif
-		/* C: shadow_restore_windows: shadow_all_in */
+		/* C: vmemmap_shadow_restore_windows: shadow_all_in */
 #ifdef NO_CHECK
 		ok = 1;
 #elif SEAL_LATE == 2
@@ -1561,15 +1558,15 @@ inline restore_all(waits)
 		:: ok
 		:: else -> tries++; goto again
 		fi;
-		/* C: shadow_restore_windows: shadow_note */
+		/* C: vmemmap_shadow_restore_windows: vmemmap_shadow_note */
 #if !defined(NOTE_EARLY) && !defined(NOTE_ONCE)
 		noted = word_a[HEAD];
 #endif
-		/* C: shadow_restore_windows: shadow_fill_range */
-		/* C: shadow_restore_windows: shadow_window_open */
-		/* C: shadow_restore_windows: shadow_part_range */
-		/* C: shadow_restore_windows: shadow_window_close */
-		/* C: shadow_restore_windows: shadow_replain_range */
+		/* C: vmemmap_shadow_restore_windows: shadow_fill_range */
+		/* C: vmemmap_shadow_restore_windows: shadow_window_open */
+		/* C: vmemmap_shadow_restore_windows: shadow_part_range */
+		/* C: vmemmap_shadow_restore_windows: shadow_window_close */
+		/* C: vmemmap_shadow_restore_windows: vmemmap_shadow_replain */
 #if WINDOWS == 1
 		EACH(FILL);
 		EACH(PART);
@@ -1602,13 +1599,13 @@ inline restore_all(waits)
 		LAST_WINDOW(REPLAIN);
 #endif
 #endif
-		/* C: shadow_restore_windows: shadow_step_those */
+		/* C: vmemmap_shadow_restore_windows: shadow_step_those */
 #ifndef REPLAIN_ONCE
 		EACH(OPEN_SEALED);
 #endif
-		/* C: shadow_restore_windows: shadow_tlbi_round_all */
+		/* C: vmemmap_shadow_restore_windows: vmemmap_shadow_round */
 		TLBI_R3;
-		/* C: shadow_restore_windows: shadow_all_in */
+		/* C: vmemmap_shadow_restore_windows: shadow_all_in */
 		if
 		:: ALL(IS_OPEN) -> break
 		:: else -> tries++
@@ -1623,11 +1620,11 @@ again:		skip
 		:: else
 		fi;
 #endif
-		/* C: shadow_restore_windows: shadow_step_those */
+		/* C: vmemmap_shadow_restore_windows: shadow_step_those */
 		EACH(OPEN_JOINED);
-		/* C: shadow_restore_windows: shadow_step_those */
+		/* C: vmemmap_shadow_restore_windows: shadow_step_those */
 		EACH(OPEN_SEALED);
-		/* C: shadow_restore_windows: shadow_tlbi_round_all */
+		/* C: vmemmap_shadow_restore_windows: vmemmap_shadow_round */
 		tlbi_round();
 		gave_up = 1;
 		reached_gave_up = 1;
@@ -1707,15 +1704,17 @@ optimize:
 	/* Long before, when HVO was enabled; this is the latest it may be. */
 	key = 1;
 #endif
-	/* C: vmemmap_shadow_optimize_folio: shadow_mark */
+	/* C: vmemmap_shadow_optimize_folio: shadow_optimize */
+	/* C: vmemmap_shadow_optimize_folios: shadow_optimize */
+	/* C: vmemmap_shadow_optimize_folios: list_first_entry_or_null */
+	/* C: shadow_optimize: shadow_mark */
 	/* C: shadow_mark: folio_set_hugetlb_vmemmap_optimized */
-	/* C: vmemmap_shadow_optimize_folio: shadow_wait_readers */
-	/* C: vmemmap_shadow_optimize_folios: shadow_wait_readers */
+	/* C: shadow_optimize: shadow_wait_readers */
 	/* C: shadow_wait_readers: vmemmap_shadow_wait_readers */
 #ifndef NO_GP_OPTIMIZE
 	grace_period(u);
 #endif
-	/* C: vmemmap_shadow_optimize_folios: shadow_mark */
+	/* C: shadow_optimize: shadow_mark */
 
 #if defined(DIRECT)
 	direct(0);
@@ -1732,12 +1731,12 @@ optimize:
 	free_pages();
 	goto optimized;
 #endif
-	/* C: vmemmap_shadow_optimize_folio: shadow_optimize_batch */
-	/* C: vmemmap_shadow_optimize_folios: shadow_optimize_batch */
-	/* C: vmemmap_shadow_optimize_folios: shadow_optimize_batch */
+	/* C: shadow_optimize: shadow_optimize_batch */
+	/* C: shadow_optimize: shadow_optimize_batch */
+	/* C: shadow_optimize_batch: vmemmap_shadow_prepare */
 	/*
 	 * Two words of every tail that say nothing become 0, see "leaves out".
-	 * C: shadow_optimize_batch: shadow_wipe_tails
+	 * C: vmemmap_shadow_prepare: shadow_wipe_tails
 	 * C: shadow_wipe_tails: shadow_wipe_four
 	 * C: shadow_wipe_tails: shadow_wipe_four
 	 * C: shadow_wipe_tails: shadow_wipe_four
@@ -1748,11 +1747,11 @@ optimize:
 	 * C: shadow_wipe: WRITE_ONCE
 	 * C: shadow_wipe: WRITE_ONCE
 	 */
-	/* C: shadow_optimize_batch: shadow_note */
-	/* C: shadow_note: memcpy */
-	/* C: shadow_note: memcpy */
+	/* C: vmemmap_shadow_prepare: vmemmap_shadow_note */
+	/* C: vmemmap_shadow_note: memcpy */
+	/* C: vmemmap_shadow_note: memcpy */
 	noted = word_a[HEAD];
-	/* C: shadow_optimize_batch: shadow_head_is_plain */
+	/* C: vmemmap_shadow_prepare: shadow_head_is_plain */
 #ifdef NO_HEAD_CHECK
 	atomic { ok = 1; uniform = !flag_b[HEAD] };
 #else
@@ -1762,8 +1761,8 @@ optimize:
 	step(0, SHADOW_TAG_OWNED, SHADOW_TAG_JOINED, HEAD, ok);
 #endif
 	LOCK_WINDOW;
-	/* C: shadow_optimize_batch: shadow_optimize_windows */
-	/* C: shadow_optimize_windows: shadow_step_batch */
+	/* C: shadow_optimize_batch: vmemmap_shadow_optimize_windows */
+	/* C: vmemmap_shadow_optimize_windows: shadow_step_batch */
 	/* C: shadow_step_batch: shadow_step_all */
 	/* C: shadow_step_all: shadow_step */
 #if SEAL_LATE == 1
@@ -1771,16 +1770,16 @@ optimize:
 #else
 	EACH(SEAL);
 #endif
-	/* C: shadow_optimize_windows: shadow_tlbi_round_all */
+	/* C: vmemmap_shadow_optimize_windows: vmemmap_shadow_round */
 	TLBI_O1;
 	HALT
 	/* Handlers in flight need not be waited for: the grace period did. */
-	/* C: shadow_optimize_windows: shadow_equalize_range */
-	/* C: shadow_equalize_range: shadow_equalize */
-	/* C: shadow_optimize_windows: shadow_window_open */
+	/* C: vmemmap_shadow_optimize_windows: vmemmap_shadow_equalize */
+	/* C: vmemmap_shadow_equalize: shadow_equalize */
+	/* C: vmemmap_shadow_optimize_windows: shadow_window_open */
 	/* C: shadow_window_open: preempt_disable */
-	/* C: shadow_optimize_windows: shadow_join_range */
-	/* C: shadow_optimize_windows: shadow_window_close */
+	/* C: vmemmap_shadow_optimize_windows: shadow_join_range */
+	/* C: vmemmap_shadow_optimize_windows: shadow_window_close */
 	/* C: shadow_window_close: shadow_tlbi_round */
 	/* C: shadow_window_close: preempt_enable */
 #if WINDOWS == 1
@@ -1816,14 +1815,14 @@ optimize:
 	HALT
 	TLBI_O2;
 #ifndef FINAL_READ_ONLY
-	/* C: shadow_optimize_windows: shadow_step_batch */
+	/* C: vmemmap_shadow_optimize_windows: shadow_step_batch */
 #if OPEN_EARLY == 1
 	OPEN(1);
 #else
 	EACH(OPEN);
 #endif
 #endif
-	/* C: shadow_optimize_windows: shadow_tlbi_round_all */
+	/* C: vmemmap_shadow_optimize_windows: vmemmap_shadow_round */
 	TLBI_O3;
 	UNLOCK_WINDOW;
 	if
@@ -1834,11 +1833,11 @@ optimize:
 #endif
 	:: else ->
 		/* C: shadow_optimize_batch: shadow_roll_back */
-		/* C: shadow_roll_back: shadow_tlbi_round_all */
+		/* C: shadow_roll_back: vmemmap_shadow_round */
 #ifndef NO_EXTRA_ROUND
 		tlbi_round();
 #endif
-		/* C: shadow_roll_back: shadow_replain_range */
+		/* C: shadow_roll_back: vmemmap_shadow_replain */
 		replain_range();
 		/* C: shadow_roll_back: shadow_restore_batch */
 		reached_roll_back = 1;
@@ -1875,8 +1874,9 @@ optimized:
 	:: ALL(OWN_PAGE) -> goto end
 	:: else
 	fi;
-	/* C: vmemmap_shadow_restore_folio: shadow_alloc_for */
-	/* C: vmemmap_shadow_restore_folios: shadow_alloc_for */
+	/* C: vmemmap_shadow_restore_folio: shadow_restore */
+	/* C: vmemmap_shadow_restore_folios: shadow_restore */
+	/* C: shadow_restore: shadow_alloc_for */
 	atomic {
 		gave_up = 0;
 		EACH(GET_PAGE)
@@ -1887,12 +1887,10 @@ optimized:
 #ifdef NOTE_ONCE
 	noted = word_a[HEAD];
 #endif
-	/* C: vmemmap_shadow_restore_folio: shadow_restore_batch */
-	/* C: vmemmap_shadow_restore_folios: shadow_restore_batch */
-	/* C: shadow_restore_batch: shadow_restore_windows */
+	/* C: shadow_restore: shadow_restore_batch */
+	/* C: shadow_restore_batch: vmemmap_shadow_restore_windows */
 	restore_all(NO_WAIT != 1);
-	/* C: vmemmap_shadow_restore_folio: shadow_release */
-	/* C: vmemmap_shadow_restore_folios: shadow_release */
+	/* C: shadow_restore: shadow_release */
 	free_pages();
 	/* C: shadow_restore_batch: folio_clear_hugetlb_vmemmap_optimized */
 #ifdef KEY_DROPS

@@ -269,19 +269,19 @@ one_boot()
 	fi
 }
 
-# operations_inlined OBJECT: where KUnit is not built in, nothing is left of the
-# functions that it replaces, not even a call.
+# operations_inlined DIRECTORY: where KUnit is not built in, nothing is left in its
+# objects of the functions that it replaces, not even a call.
 # shellcheck disable=SC2317 # called by judge
 operations_inlined()
 {
 	local ops syms
 
-	syms=$("${kernel_cc%gcc}nm" "$1")
+	syms=$("${kernel_cc%gcc}nm" "$1"/vmemmap_shadow*.o)
 	ops=$(sed -n 's/^\tKUNIT_STATIC_STUB_REDIRECT(\([a-z_]*\)[,)].*/\1/p' \
-		"$top/arch/arm64/mm/vmemmap_shadow.c")
+		"$top/arch/arm64/mm/vmemmap_shadow_ops.h")
 	[ -n "$ops" ] || { say "# the source has no operations"; return 1; }
 	grep -q ' T vmemmap_shadow_optimize_folio$' <<<"$syms" ||
-		{ say "# this is not the object"; return 1; }
+		{ say "# these are not the objects"; return 1; }
 	! grep -wF -e kunit_running -e kunit_hooks -f - <(printf '%s\n' "$syms") <<<"$ops"
 }
 
@@ -368,7 +368,7 @@ passed=0 failures=0 skipped=0 worst=0
 if [ -z "$BOOT" ]; then
 	guest_kernel "guest-$GRANULE" "$GRANULE"
 	judge "the operations that KUnit replaces cost nothing without it" \
-		operations_inlined "$obj/arch/arm64/mm/vmemmap_shadow.o"
+		operations_inlined "$obj/arch/arm64/mm"
 	judge "a module that is not GPL takes references to pages" module_is_free
 fi
 for n in "${!files[@]}"; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make coverage: which lines and branches of vmemmap_shadow.c the KUnit suites reach,
+# make coverage: which lines and branches of vmemmap_shadow*.c the KUnit suites reach,
 # counted by gcov; out/coverage-GRANULE.txt lists those that they do not.
 #
 # A kernel of its own: only that object is profiled, and lockdep is on, which finds
@@ -18,7 +18,8 @@ busybox_get arm64
 say "# make coverage: $src_name, $GRANULE pages"
 if [ "$GRANULE" = 4k ]; then checks_begin coverage; else checks_begin coverage other; fi
 
-file=arch/arm64/mm/vmemmap_shadow
+dir=arch/arm64/mm
+mapfile -t names < <(cd "$tree/$dir" && printf '%s\n' vmemmap_shadow*.c | sed 's/\.c$//')
 obj=$build/O/$src_key/coverage-$GRANULE
 kernel_log=$build/log/coverage-$GRANULE.log
 con=$out/coverage-$GRANULE.console
@@ -30,10 +31,12 @@ kunit_args "$obj" "CONFIG_ARM64_${GRANULE^^}_PAGES=y"
 for c in GCOV_KERNEL DEBUG_FS BLK_DEV_INITRD BINFMT_ELF BINFMT_SCRIPT PROVE_LOCKING; do
 	conf+=("--kconfig_add=CONFIG_$c=y")
 done
-# That one object goes through a compiler that tells gcov where each macro is written;
-# it is compiled again when that changes.
-conf+=(--make_options=GCOV_PROFILE_vmemmap_shadow.o=y
-	"--make_options=CFLAGS_vmemmap_shadow.o=-DCOVERAGE_CC=$(sha256sum <"$cc" | cut -c -16)")
+# Our objects go through a compiler that tells gcov where each macro is written; they
+# are compiled again when that changes.
+for c in "${names[@]}"; do
+	conf+=("--make_options=GCOV_PROFILE_$c.o=y"
+		"--make_options=CFLAGS_$c.o=-DCOVERAGE_CC=$(sha256sum <"$cc" | cut -c -16)")
+done
 conf=("${conf[@]/#--make_options=CC=/--make_options=CC=$cc }")
 
 stamp="$tree_id $("$kernel_cc" --version | head -n 1) ${conf[*]}"
@@ -57,8 +60,8 @@ cat >"$work/root/init" <<'SH'
 #!/bin/busybox sh
 /bin/busybox dmesg -n 1
 /bin/busybox mount -t debugfs none /debug
-for f in $(/bin/busybox find /debug/gcov -name vmemmap_shadow.gcda); do
-	echo "gcov begin"
+for f in $(/bin/busybox find /debug/gcov -path '*arm64/mm/vmemmap_shadow*.gcda'); do
+	echo "gcov begin $(/bin/busybox basename "$f")"
 	/bin/busybox base64 "$f"
 	echo "gcov end"
 done
@@ -67,34 +70,43 @@ SH
 chmod +x "$work/root/init"
 (cd "$work/root" && find . | sort | cpio --quiet -o -H newc -R 0:0) | gzip -1 >"$work/initrd.gz"
 
-# counted GLOB: boot with the cases of GLOB; the counts go to $work/vmemmap_shadow.gcda.
+# counted GLOB: boot with the cases of GLOB; the counts go to $work/NAME.gcda.
 # Each value of the parameter is met, the last one holds.
 counted()
 {
-	local qemu console rc=0
+	local qemu console rc=0 name
 
 	kunit_qemu "$GRANULE"
 	qemu+=(-nodefaults -display none -no-reboot -serial "file:$con"
 		-kernel "$image" -initrd "$work/initrd.gz" -append "console=$console panic=-1
 		hugetlb_free_vmemmap=on vmemmap_pagegran=once vmemmap_pagegran=off vmemmap_pagegran=twice
 		vmemmap_pagegran vmemmap_pagegran=on kunit.filter_glob=$1")
-	rm -f "$work/vmemmap_shadow.gcda"
+	rm -f "$work"/*.gcda
 	timeout --foreground -k 5 1200 "${qemu[@]}" </dev/null || rc=$?
 	[ "$rc" -eq 0 ] || die $E_TIMEOUT "The guest was not done after 1200 s; its console: $(rel "$con")"
-	tr -d '\r' <"$con" | sed -n '/^gcov begin$/,/^gcov end$/{/^gcov/!p}' |
-		base64 -d >"$work/vmemmap_shadow.gcda" 2>/dev/null || true
-	[ -s "$work/vmemmap_shadow.gcda" ] ||
-		die $E_NOTEST "The guest left no counts; its console: $(rel "$con")"
+	for name in "${names[@]}"; do
+		tr -d '\r' <"$con" | sed -n "/^gcov begin $name.gcda\$/,/^gcov end\$/{/^gcov/!p}" |
+			base64 -d >"$work/$name.gcda" 2>/dev/null || true
+		[ -s "$work/$name.gcda" ] ||
+			die $E_NOTEST "The guest left no counts of $name.c; its console: $(rel "$con")"
+	done
 }
 
 # judge: print lines and branches in per cent, and write the text; fails below what
 # is wanted. gcov knows the lines of headers, and of their macros, as theirs.
 judge()
 {
-	cp "$obj/$file.gcno" "$work/"
-	(cd "$work" && "${kernel_cc%gcc}gcov" -b -c -j -t vmemmap_shadow.gcda) \
-		>"$work/counts.json" 2>"$work/gcov.log" || { cat "$work/gcov.log"; return 1; }
-	python3 "$top/scripts/coverage.py" "$work/counts.json" "$tree/$file.c" "$text" \
+	local name
+
+	rm -rf "$work/counts"
+	mkdir "$work/counts"
+	for name in "${names[@]}"; do
+		cp "$obj/$dir/$name.gcno" "$work/"
+		(cd "$work" && "${kernel_cc%gcc}gcov" -b -c -j -t "$name.gcda") \
+			>"$work/counts/$name.json" 2>"$work/gcov.log" ||
+			{ cat "$work/gcov.log"; return 1; }
+	done
+	python3 "$top/scripts/coverage.py" "$work/counts" "$tree/$dir" "$text" \
 		"$want_lines" "$want_branches" ${boot:+"$boot"}
 }
 
@@ -102,7 +114,8 @@ few_are_not_enough()
 {
 	counted vmemmap_shadow.state_of_untouched_entry_is_owned
 	! judge || return 0
-	mv "$work/counts.json" "$work/boot.json"
+	rm -rf "${work:?}/boot"
+	mv "$work/counts" "$work/boot"
 	grep -q 'of the branches$' "$check_said" || return 0
 	return 1
 }
@@ -118,9 +131,9 @@ all_pass()
 }
 
 twin "what one case reaches is too little" "fewer than $want_lines % of the lines" few_are_not_enough
-boot=$work/boot.json
+boot=$work/boot
 run "all suites pass, and lockdep finds nothing" all_pass
-run "$want_lines % of the lines and $want_branches % of the branches of $file.c" judge
+run "$want_lines % of the lines and $want_branches % of the branches of $dir/vmemmap_shadow*.c" judge
 sed -n '1,/^$/s/^./# &/p' "$text"
 say "# what is not reached: $(rel "$text"), console: $(rel "$con"), log: $(rel "$kernel_log")"
 checks_end

@@ -14,12 +14,14 @@ checks_begin models $other
 source_get
 model=$top/models/shadow.pml
 readme=$top/models/README.md
-code=$top/arch/arm64/mm/vmemmap_shadow.c
+code=$build/models/code
 header=$top/include/linux/vmemmap_shadow_chain.h
 document=$top/Documentation/mm/vmemmap_shadow.rst
 work=$build/models
 table=$out/models.md
 mkdir -p "$work"
+# The protocol is in several files.
+cat "$top"/arch/arm64/mm/vmemmap_shadow{,_folio,_share,_debug}.c "$top"/arch/arm64/mm/vmemmap_shadow*.h >"$code"
 printf '| run | verdict | states | s |\n|---|---|---:|---:|\n' >"$work/table"
 
 # row NAME VERDICT STATES SECONDS: one for the table.
@@ -167,7 +169,7 @@ if [ -z "$RUN" ]; then
 	bound_twin "a state that the document has otherwise is noticed" "state SHARED: not the same" header \
 		'/^#define SHADOW_TAGS_OF_HEAD/,/^$/s/JOINED\) \| SHADOW_TAG_BIT\(SHADOW_TAG_SHARED/JOINED/'
 	bound_twin "a TLBI round that the C code loses is noticed" "shadow_optimize_windows: " code \
-		'/^static void shadow_optimize_windows/,/^}/s/shadow_tlbi_round_all\(b\);//'
+		'/^void vmemmap_shadow_optimize_windows/,/^}/s/vmemmap_shadow_round\(b\);//'
 	bound_twin "a call that is new in the C code is noticed" "shadow_fill: " code \
 		's/^(\t)vmemmap_shadow_copy\(/\1flush_cache_page(page);&/'
 	bound_twin "a store that is no operation is noticed" "shadow_fill: stores through page" code \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make mutants: break vmemmap_shadow.c in one place after the other; each time the
+# make mutants: break vmemmap_shadow*.c in one place after the other; each time the
 # case that tests/mutants/manifest names must fail, with the message it names.
 # MUTANTS="NAME..." runs only those.
 #
