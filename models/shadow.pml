@@ -3,7 +3,7 @@
  * The protocol of the shadow vmemmap, for SPIN. See README.md beside this file.
  *
  * Covers: one updater that takes the tail entries of a folio through the chain
- * and back, as arch/arm64/mm/vmemmap_shadow*.c does it, roll-back, retries and
+ * and back, as arch/arm64/mm/vmemmap_shadow*.c does it, entries left, retries and
  * giving up included; TLBs; observers; a speculative reference taker whose page
  * had a life before the folio; lookups of the head; stray writers without a
  * reference, on any CPU, also in interrupts of the updater's, with the fault
@@ -65,19 +65,19 @@
  *   run taker                    pass                           -DTAKER -DOBSERVERS=1
  *   run taker-no-fault           pass                           -DTAKER -DNO_RECOVERY
  *   run lookup                   pass                           -DLOOKUP -DLOOKUP_IN_RCU -DCYCLES=2
- *   run lookup-roll-back         pass:roll_back                 -DLOOKUP -DLOOKUP_IN_RCU -DSTRAYS=1 -DTRIES=1 -DFLAG_A_ONLY
- *   run strict-contents          pass:recovered,barred,stale,waited,roll_back -DSTRAYS=1
- *   run strict-windows           pass:recovered,barred,gave_up,roll_back -DSTRAYS=1 -DTRIES=1 -DWINDOWS=2
- *   run strict-words             pass:recovered,barred,roll_back -DSTRAYS=1 -DWORDS
- *   run strict-head              pass:recovered,barred,roll_back -DSTRAYS=1 -DTRIES=1 -DSTRAY_HEAD
+ *   run lookup-stray             pass:left                 -DLOOKUP -DLOOKUP_IN_RCU -DSTRAYS=1 -DTRIES=1 -DFLAG_A_ONLY
+ *   run strict-contents          pass:recovered,barred,stale,waited,left -DSTRAYS=1
+ *   run strict-windows           pass:recovered,barred,gave_up,left -DSTRAYS=1 -DTRIES=1 -DWINDOWS=2
+ *   run strict-words             pass:recovered,barred,left -DSTRAYS=1 -DWORDS
+ *   run strict-head              pass:recovered,barred,left -DSTRAYS=1 -DTRIES=1 -DSTRAY_HEAD
  *   run words                    pass                           -DODD=1 -DOBSERVERS=1
  *   run words-lookup             pass                           -DODD=2 -DLOOKUP -DLOOKUP_IN_RCU
- *   run words-stray              pass:recovered,barred,roll_back -DODD=1 -DSTRAYS=1 -DTRIES=1
- *   run words-own-stray          pass:recovered,barred,roll_back -DODD=2 -DSTRAYS=1 -DTRIES=1 -DWORDS -DWINDOWS=2
+ *   run words-stray              pass:recovered,barred,left -DODD=1 -DSTRAYS=1 -DTRIES=1
+ *   run words-own-stray          pass:recovered,barred,left -DODD=2 -DSTRAYS=1 -DTRIES=1 -DWORDS -DWINDOWS=2
  *   run stray                    pass:recovered,gave_up         -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
- *   run strays                   pass:recovered,gave_up,roll_back -DSTRAYS=2 -DTRIES=1 -DSPLIT
- *   run strays-elsewhere         pass:recovered,waited,gave_up,roll_back -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
- *   run stray-twice              pass:recovered,roll_back       -DSTRAYS=1 -DTRIES=1 -DCYCLES=2
+ *   run strays                   pass:recovered,gave_up,left -DSTRAYS=2 -DTRIES=1 -DSPLIT
+ *   run strays-elsewhere         pass:recovered,waited,gave_up,left -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
+ *   run stray-twice              pass:recovered,left       -DSTRAYS=1 -DTRIES=1 -DCYCLES=2
  *   run stray-taker              pass:recovered                 -DSTRAYS=1 -DTRIES=1 -DTAKER -DFLAG_A_ONLY
  *   run taker-literal            pass                           -DLITERAL -DTAKER -DNO_RECOVERY
  *   run memory-failure           pass                           -DSTRAYS=1 -DMEMORY_FAILURE -DSTRAY_HEAD -DNO_RECOVERY
@@ -125,7 +125,7 @@
  * Contents:
  *   run no-plain-check           fails:store_lost               -DNO_PLAIN_CHECK -DSTRAYS=1 -DTRIES=1
  *   run no-sealed-check          fails:store_lost               -DNO_SEALED_CHECK -DODD=1 -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
- *   run no-sealed-check-same     pass:recovered,roll_back       -DNO_SEALED_CHECK -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
+ *   run no-sealed-check-same     pass:recovered,left       -DNO_SEALED_CHECK -DSTRAYS=1 -DTRIES=1 -DOBSERVERS=1
  *   run not-uniform              fails:rule_contents            -DODD=1 -DNOT_UNIFORM
  *   run not-compared             fails:rule_contents            -DODD=2 -DNOT_COMPARED
  *   run not-compared-stray       fails:rule_contents            -DNOT_COMPARED -DSTRAYS=1 -DTRIES=1
@@ -135,28 +135,30 @@
  *   run no-replain               fails:not_plain_after_restore  -DNO_REPLAIN
  *   run replain-once             fails:not_plain_after_restore  -DREPLAIN_ONCE -DSTRAYS=1 -DWORDS
  *   run no-note                  fails:not_plain_after_restore  -DNO_NOTE -DSTRAYS=1 -DTRIES=1 -DWORDS
- *   run no-note-flags            pass:roll_back                 -DNO_NOTE -DSTRAYS=1 -DTRIES=1
+ *   run no-note-flags            pass:left                 -DNO_NOTE -DSTRAYS=1 -DTRIES=1
  *   run noted-early              fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DNOTE_EARLY
  *   run noted-once               fails:rule_contents            -DSTRAYS=1 -DTRIES=1 -DNOTE_ONCE
  *   run head-in-flight           fails:rule_contents            -DHEAD_IN_FLIGHT -DSTRAYS=1 -DTRIES=1 -DSTRAY_HEAD
  *   run head-last                fails:neither_head_nor_tail    -DHEAD_LAST -DLOOKUP -DLOOKUP_IN_RCU
  *   run flags-first              fails:neither_head_nor_tail    -DFLAGS_FIRST -DLOOKUP -DLOOKUP_IN_RCU
- *   run two-updaters             fails:page_lost                -DTWO_UPDATERS
+ *   run left-as-it-is            fails:not_plain_after_restore  -DLEFT_AS_IT_IS -DSTRAYS=1 -DTRIES=1
+ *   run not-barred               fails:rule_contents            -DNOT_BARRED -DODD=1 -DSTRAYS=1 -DTRIES=1
+ *   run two-updaters             fails:rule_writable            -DTWO_UPDATERS
+ *   run held-anyway              fails:page_lost                -DHELD_ANYWAY -DSTRAYS=1 -DTRIES=1 -DNO_RULES
  *
  * All entries sealed first, none opened before the last is joined or parted:
  *   run seal-late-optimize       fails:rule_contents            -DSEAL_LATE=1 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
  *   run seal-late-restore        fails:rule_contents            -DSEAL_LATE=2 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
  *   run open-early-optimize      fails:rule_contents            -DOPEN_EARLY=1 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
- *   run open-early-restore       pass:recovered,roll_back       -DOPEN_EARLY=2 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
+ *   run open-early-restore       pass:recovered,left       -DOPEN_EARLY=2 -DWINDOWS=2 -DSTRAYS=1 -DTRIES=1
  *
  * Handlers in flight:
  *   run no-wait-restore          fails:rule_writable            -DNO_WAIT=1 -DSTRAYS=1 -DTRIES=1
- *   run no-wait-roll-back        fails:rule_writable            -DNO_WAIT=2 -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
- *   run wait-early               fails:rule_contents            -DWAIT_EARLY -DSTRAYS=2 -DTRIES=1 -DSPLIT -DOTHER_CPU
- *   run wait-before-round        pass:recovered,waited,roll_back -DWAIT_BEFORE_ROUND -DSTRAYS=1
+ *   run wait-early               fails:rule_contents            -DWAIT_EARLY -DSTRAYS=2 -DSPLIT -DOTHER_CPU
+ *   run wait-before-round        pass:recovered,waited,left -DWAIT_BEFORE_ROUND -DSTRAYS=1
  *   run no-check                 fails:rule_contents            -DNO_CHECK -DSTRAYS=1 -DTRIES=1
- *   run no-check-of-bars         pass:recovered,barred,roll_back -DNO_CHECK_OF_BARS -DSTRAYS=1
- *   run no-extra-round           pass:recovered,barred,roll_back -DNO_EXTRA_ROUND -DSTRAYS=1
+ *   run no-check-of-bars         pass:recovered,barred,left -DNO_CHECK_OF_BARS -DSTRAYS=1
+ *   run no-extra-round           pass:recovered,barred,left -DNO_EXTRA_ROUND -DSTRAYS=1
  *   run handler-no-count         fails:rule_writable            -DNO_HANDLER_COUNT -DSTRAYS=1 -DTRIES=1
  *   run handler-counts-late      fails:rule_writable            -DHANDLER_COUNTS_LATE -DSTRAYS=1 -DTRIES=1
  *   run handler-no-rcu           fails:rule_writable            -DNO_HANDLER_RCU -DSTRAYS=1 -DTRIES=1
@@ -258,7 +260,7 @@ hidden byte page_lost;			/* neither mapped nor freed, or both */
 hidden byte somebody_waits;		/* the end is never reached */
 
 /* Places that a run is expected to reach. */
-hidden byte reached_roll_back, reached_gave_up, reached_recovered, reached_stale, reached_halted,
+hidden byte reached_left, reached_gave_up, reached_recovered, reached_stale, reached_halted,
 	    reached_barred, reached_waited;
 
 #define CHECK(name, cond)	assert((cond) || name)
@@ -595,7 +597,8 @@ byte stored_a[NT], stored_b[NT];
 #endif
 
 /* C: shadow_bar_folio: smp_rmb */
-/* C: shadow_bar_folio: vmemmap_shadow_cmpxchg */
+/* C: shadow_bar_folio: shadow_bar */
+/* C: shadow_bar: vmemmap_shadow_cmpxchg */
 #define BAR(i)	atomic { if :: !SHADOW_TAG_IS_WRITABLE(tag[i]) -> bar[i] = 1 :: else fi }
 #define ISSUE(c, i)	tlbi_issue(HANDLER_TLBI(c), i)
 #define COMPLETE(c, i)	tlbi_complete(HANDLER_TLBI(c), i)
@@ -1305,11 +1308,11 @@ inline join(e)
 		own = oa[e];
 		/* C: shadow_join_range: vmemmap_shadow_shared_pfn */
 		/* C: shadow_join_range: shadow_step */
-		if
-		:: ok -> step(e, SHADOW_TAG_SEALED, SHADOW_TAG_JOINED, HEAD, ok)
-		:: else
-		fi;
+		step(e, SHADOW_TAG_SEALED, SHADOW_TAG_JOINED, HEAD, ok);
 		/* C: shadow_join_range: shadow_hold_page */
+#ifdef HELD_ANYWAY
+		ok = 1;
+#endif
 		if
 		:: ok -> hand = hand | (1 << own)
 		:: else
@@ -1673,10 +1676,15 @@ inline set_broken(e, v)
 #endif
 
 #define PREVIOUS_LIFE(e)	previous_life(e)
-#define SEAL(e)		if :: ok -> step(e, SHADOW_TAG_OWNED, SHADOW_TAG_SEALED, 0, ok) :: else fi
-#define EQUALIZE(e)	if :: ok -> equalize(e) :: else fi
-#define JOIN(e)		if :: ok -> join(e) :: else fi
-#define OPEN(e)		if :: ok -> step(e, SHADOW_TAG_JOINED, SHADOW_TAG_SHARED, 0, ok) :: else fi
+#define SEAL(e)		step(e, SHADOW_TAG_OWNED, SHADOW_TAG_SEALED, 0, ok)
+#ifdef NOT_BARRED
+#define BAR_UNEQUAL(e)
+#else
+#define BAR_UNEQUAL(e)	if :: ok :: else -> BAR(e) fi
+#endif
+#define EQUALIZE(e)	ok = 1; equalize(e); BAR_UNEQUAL(e)
+#define JOIN(e)		join(e)
+#define IS_JOINED(e)	SHADOW_TAG_MAPS_HEAD(tag[e])
 #define IS_FIT(e)	(tag[e] != SHADOW_TAG_OWNED || \
 			 IS_PLAIN(kind[oa[e]]) && !ref[oa[e]] && !(word_a[oa[e]] & HEADS))
 
@@ -1760,11 +1768,14 @@ optimize:
 #ifdef SKIP_A_STATE
 	step(0, SHADOW_TAG_OWNED, SHADOW_TAG_JOINED, HEAD, ok);
 #endif
+	/* C: shadow_optimize_batch: folio_clear_hugetlb_vmemmap_optimized */
+	if
+	:: ok
+	:: else -> goto handed_out
+	fi;
 	LOCK_WINDOW;
 	/* C: shadow_optimize_batch: vmemmap_shadow_optimize_windows */
-	/* C: vmemmap_shadow_optimize_windows: shadow_step_batch */
-	/* C: shadow_step_batch: shadow_step_all */
-	/* C: shadow_step_all: shadow_step */
+	/* C: vmemmap_shadow_optimize_windows: shadow_step_those */
 #if SEAL_LATE == 1
 	SEAL(0);
 #else
@@ -1776,6 +1787,7 @@ optimize:
 	/* Handlers in flight need not be waited for: the grace period did. */
 	/* C: vmemmap_shadow_optimize_windows: vmemmap_shadow_equalize */
 	/* C: vmemmap_shadow_equalize: shadow_equalize */
+	/* C: vmemmap_shadow_equalize: shadow_bar */
 	/* C: vmemmap_shadow_optimize_windows: shadow_window_open */
 	/* C: shadow_window_open: preempt_disable */
 	/* C: vmemmap_shadow_optimize_windows: shadow_join_range */
@@ -1794,7 +1806,7 @@ optimize:
 	JOIN(0);
 	TLBI_O2;
 #if OPEN_EARLY == 1
-	OPEN(0);
+	OPEN_JOINED(0);
 #endif
 #if SEAL_LATE == 1
 	SEAL(1);
@@ -1807,42 +1819,34 @@ optimize:
 	LAST_WINDOW(JOIN);
 #endif
 #ifdef FREE_EARLY
-	if
-	:: ok -> free_pages()
-	:: else
-	fi;
+	free_pages();
 #endif
 	HALT
 	TLBI_O2;
 #ifndef FINAL_READ_ONLY
-	/* C: vmemmap_shadow_optimize_windows: shadow_step_batch */
-#if OPEN_EARLY == 1
-	OPEN(1);
-#else
-	EACH(OPEN);
+	/* C: vmemmap_shadow_optimize_windows: shadow_step_those */
+	EACH(OPEN_JOINED);
 #endif
+	/* What was not joined gets its plain tails back, if it lost them. */
+	/* C: vmemmap_shadow_optimize_windows: vmemmap_shadow_replain */
+#ifndef LEFT_AS_IT_IS
+	replain_range();
 #endif
+	/* C: vmemmap_shadow_optimize_windows: shadow_step_those */
+	EACH(OPEN_SEALED);
 	/* C: vmemmap_shadow_optimize_windows: vmemmap_shadow_round */
 	TLBI_O3;
 	UNLOCK_WINDOW;
+	/* C: shadow_optimize_batch: folio_clear_hugetlb_vmemmap_optimized */
 	if
-	:: ok ->
-#ifdef MEMORY_FAILURE
-#define NOT_STORED(e)	(!stored_a[e] && !stored_b[e])
-		CHECK(poison_missed, !flag_b[HEAD] && ALL(NOT_STORED))
-#endif
-	:: else ->
-		/* C: shadow_optimize_batch: shadow_roll_back */
-		/* C: shadow_roll_back: vmemmap_shadow_round */
-#ifndef NO_EXTRA_ROUND
-		tlbi_round();
-#endif
-		/* C: shadow_roll_back: vmemmap_shadow_replain */
-		replain_range();
-		/* C: shadow_roll_back: shadow_restore_batch */
-		reached_roll_back = 1;
-		restore_all(NO_WAIT != 2)
+	:: ALL(IS_JOINED)
+	:: else -> reached_left = 1
 	fi;
+#ifdef MEMORY_FAILURE
+#define NOT_STORED(e)	(!IS_JOINED(e) || !stored_a[e] && !stored_b[e])
+	CHECK(poison_missed, !flag_b[HEAD] && ALL(NOT_STORED));
+#endif
+	ok = 0;
 	/* C: shadow_optimize_batch: shadow_release */
 	/* C: shadow_release: shadow_free_pages */
 	/* In blocks, where they are neighbours of boot memory. */
@@ -1865,6 +1869,7 @@ optimize:
 #if defined(DIRECT) || defined(BREAK_BEFORE_MAKE)
 optimized:
 #endif
+handed_out:
 	/* The folio is handed out, and freed when the last reference is dropped. */
 	atomic { ref[HEAD] = 1; in_flight = 0 };
 	atomic { CHECK(refcount_wrong, ref[HEAD] > 0); ref[HEAD]-- };

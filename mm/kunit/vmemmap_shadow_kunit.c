@@ -612,6 +612,33 @@ void expect_restored(struct kunit *test, struct folio *folio)
 	expect_readers_find_head(test, folio);
 }
 
+/*
+ * Optimized but for so many entries, which map their own page, with plain tails. None
+ * is left read-only.
+ */
+void expect_partly_optimized(struct kunit *test, struct folio *folio, unsigned int left)
+{
+	const unsigned long head_pfn = pte_pfn(head_entry(folio));
+	unsigned int n, i, wrong = 0, owned = 0, odd = 0;
+
+	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+	for (n = 0; n < nr_tails(folio); n++) {
+		const pte_t pte = tail_entry(folio, n);
+		const bool own = vmemmap_shadow_pte_state(pte) == VMEMMAP_SHADOW_OWNED;
+
+		owned += own;
+		wrong += !pte_write(pte) || pte_rdonly(pte) ||
+			 own == (pte_pfn(pte) == head_pfn);
+		for (i = 0; own && i < PAGES_PER_ENTRY; i++)
+			odd += !is_plain_tail(folio_page(folio, (n + 1) * PAGES_PER_ENTRY + i),
+					      folio);
+	}
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u entries are neither SHARED nor OWNED", n);
+	KUNIT_EXPECT_EQ_MSG(test, owned, left, "of %u entries have their own page", n);
+	KUNIT_EXPECT_EQ_MSG(test, odd, 0, "tails that are not plain");
+	expect_readers_find_head(test, folio);
+}
+
 static int key_count(void)
 {
 	return static_key_count(&hugetlb_optimize_vmemmap_key.key);
@@ -704,29 +731,39 @@ static void restore_without_memory_changes_nothing(struct kunit *test)
 }
 
 /*
- * A tail with something of its own, in the last page: a folio of several
- * windows has been joined all but for the last one when it is found.
+ * A tail with something of its own, in the last page: that costs this page. Restore
+ * leaves the page alone.
  */
-static void optimize_with_odd_tail_rolls_back(struct kunit *test)
+static void optimize_with_odd_tail_leaves_its_entry(struct kunit *test)
 {
 	const struct size_param *p = test->param_value;
 	struct folio *folio = folio_at(test, p->where, p->size);
 	struct page *odd = folio_page(folio, folio_nr_pages(folio) - 2);
-	const long roll_backs = vmemmap_shadow_counter("roll-backs");
+	const long left = vmemmap_shadow_counter("entries left unjoined");
+	const long not_plain = vmemmap_shadow_counter("entries left unjoined, tail not plain");
 	const int key = key_count();
 
 	set_bit(PG_owner_priv_1, &odd->flags);
 	vmemmap_shadow_optimize_folio(folio);
 
-	/* What it had, it has still; without it, all is as it was. */
+	/* What it had, it has still; without it, it is a tail as any other. */
 	KUNIT_EXPECT_TRUE_MSG(test, test_bit(PG_owner_priv_1, &odd->flags),
 			      "what the tail had is lost");
 	clear_bit(PG_owner_priv_1, &odd->flags);
-	KUNIT_EXPECT_EQ_MSG(test, roll_backs + 1,
-			    vmemmap_shadow_counter("roll-backs"), "roll-backs");
-	expect_restored(test, folio);
+	KUNIT_EXPECT_EQ_MSG(test, left + 1,
+			    vmemmap_shadow_counter("entries left unjoined"), "left");
+	KUNIT_EXPECT_EQ(test, not_plain + 1,
+			vmemmap_shadow_counter("entries left unjoined, tail not plain"));
+	expect_partly_optimized(test, folio, 1);
 	KUNIT_EXPECT_EQ(test, key_count(), key);
 	KUNIT_EXPECT_EQ(test, nr_allocs, 0);
+
+	set_bit(PG_owner_priv_1, &odd->flags);
+	KUNIT_EXPECT_EQ(test, vmemmap_shadow_restore_folio(folio), 0);
+	KUNIT_EXPECT_TRUE_MSG(test, test_bit(PG_owner_priv_1, &odd->flags),
+			      "what the tail had is lost");
+	clear_bit(PG_owner_priv_1, &odd->flags);
+	expect_restored(test, folio);
 
 	/* And it can be optimized after that. */
 	vmemmap_shadow_optimize_folio(folio);
@@ -761,7 +798,7 @@ static void odd_zone(struct page *page)
 }
 
 /* Whatever a tail has of its own, and wherever in the folio it is. */
-static void optimize_with_any_odd_tail_is_refused(struct kunit *test)
+static void optimize_with_any_odd_tail_leaves_its_entry(struct kunit *test)
 {
 	static void (* const make_odd[])(struct page *page) = {
 		odd_flag, odd_count, odd_mapcount, odd_head, odd_zone,
@@ -780,14 +817,14 @@ static void optimize_with_any_odd_tail_is_refused(struct kunit *test)
 			make_odd[i](page);
 			odd = *page;
 			vmemmap_shadow_optimize_folio(folio);
-			KUNIT_EXPECT_FALSE_MSG(test,
-					       folio_test_hugetlb_vmemmap_optimized(folio),
+			KUNIT_EXPECT_MEMEQ_MSG(test, page, &odd, sizeof(odd),
 					       "kind %u, page %lu", i, at[n]);
-			KUNIT_EXPECT_MEMEQ(test, page, &odd, sizeof(odd));
 			*page = plain;
+			expect_partly_optimized(test, folio, 1);
+			KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+			expect_restored(test, folio);
 		}
 	}
-	expect_restored(test, folio);
 	put_huge_folio(test, folio);
 }
 
@@ -943,7 +980,7 @@ static void operations_on_mixed_list_do_what_is_left(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(all); i++)
 		list_add_tail(&all[i]->lru, &folios);
 
-	/* One grace period for the call, and none for the roll-back. */
+	/* One grace period for the call. */
 	nr_waits = 0;
 	SetPageVmemmapSelfHosted(host);
 	vmemmap_shadow_optimize_folios(&folios);
@@ -954,12 +991,12 @@ static void operations_on_mixed_list_do_what_is_left(struct kunit *test)
 	expect_optimized(test, plain);
 	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, &page->flags));
 	clear_bit(PG_owner_priv_1, &page->flags);
-	expect_restored(test, odd);
+	expect_partly_optimized(test, odd, 1);
 	if (IS_ENABLED(CONFIG_MEMORY_HOTPLUG))
 		expect_restored(test, hosted);
 
 	nr_waits = 0;
-	KUNIT_EXPECT_EQ(test, 3 - IS_ENABLED(CONFIG_MEMORY_HOTPLUG),
+	KUNIT_EXPECT_EQ(test, 4 - IS_ENABLED(CONFIG_MEMORY_HOTPLUG),
 			vmemmap_shadow_restore_folios(&folios, &restored));
 	KUNIT_EXPECT_TRUE(test, list_empty(&folios));
 	expect_order(test, &restored, all, ARRAY_SIZE(all));
@@ -1256,11 +1293,8 @@ static void stray_hold(struct folio *folio, unsigned int lo, unsigned int hi)
 	unsigned long store;
 	unsigned int n, i;
 
-	/* After a store to a SEALED entry none of the folio's is joined. */
-	if (hold == HOLD_JOINED && s->at[0] == HOLD_SEALED)
-		hold = s->holds++;
 	state = VMEMMAP_SHADOW_SEALED;
-	if (s->at[0] != HOLD_SEALED && (hold == HOLD_JOINED || hold == HOLD_REJOINED))
+	if (hold == HOLD_JOINED || hold == HOLD_REJOINED)
 		state = VMEMMAP_SHADOW_JOINED;
 
 	for (i = 0; i < ARRAY_SIZE(s->at); i++) {
@@ -1318,7 +1352,7 @@ static const struct stray_context contexts[] = {
 	{ "perf event in NMI", stray_in_nmi },
 };
 
-/* In the window of optimize, in that of restore or roll-back, or in both. */
+/* In the window of optimize, in that of restore, or in both. */
 static const enum hold stray_at[][2] = {
 	{ HOLD_SEALED, HOLD_REJOINED },
 	{ HOLD_SEALED, HOLD_PARTED },
@@ -1335,11 +1369,11 @@ static void context_desc(const struct stray_context *c, char *desc)
 
 KUNIT_ARRAY_PARAM(context, contexts, context_desc);
 
-static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
+static void stray_store_is_kept_and_its_entry_left(struct kunit *test)
 {
 	const struct stray_context *c = test->param_value;
 	const long recoveries = vmemmap_shadow_counter("write recoveries");
-	const long roll_backs = vmemmap_shadow_counter("roll-backs");
+	const long left_before = vmemmap_shadow_counter("entries left unjoined");
 	const int key = key_count();
 	/*
 	 * A load-exclusive loop leaves when the comparison fails and never
@@ -1350,7 +1384,7 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 	unsigned int i, n, windows = 0, failed = 0;
 	struct stray *s = &stray;
 	struct folio *folio;
-	long undone = 0;
+	long left = 0;
 
 	if (c->run == stray_on_other_cpu && num_online_cpus() < 2)
 		kunit_skip(test, "needs two CPUs");
@@ -1370,8 +1404,6 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 	folio = huge_folio(test, PMD_SIZE);
 
 	for (i = 0; windows < STRAY_WINDOWS; i++) {
-		bool optimized;
-
 		memcpy(s->at, stray_at[i % ARRAY_SIZE(stray_at)], sizeof(s->at));
 		s->kind = i / ARRAY_SIZE(stray_at) % kinds;
 		s->value = i + 1;
@@ -1379,11 +1411,10 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 		s->holds = 0;
 
 		vmemmap_shadow_optimize_folio(folio);
-		optimized = folio_test_hugetlb_vmemmap_optimized(folio);
-		undone += !optimized;
-		failed += optimized != (s->at[0] == HOLD_NEVER);
-		if (optimized)
-			failed += !!vmemmap_shadow_restore_folio(folio);
+		/* A JOINED entry that is stored through is opened, and no page is lost. */
+		left += s->at[0] == HOLD_SEALED;
+		failed += !folio_test_hugetlb_vmemmap_optimized(folio);
+		failed += !!vmemmap_shadow_restore_folio(folio);
 		for (n = 0; n < ARRAY_SIZE(s->at); n++) {
 			if (s->at[n] == HOLD_NEVER)
 				continue;
@@ -1410,12 +1441,12 @@ static void stray_store_is_kept_and_its_folio_rolled_back(struct kunit *test)
 		KUNIT_EXPECT_GT(test, s->hardirqs, windows / 2);
 	KUNIT_EXPECT_EQ(test, windows,
 			vmemmap_shadow_counter("write recoveries") - recoveries);
-	KUNIT_EXPECT_EQ(test, undone, vmemmap_shadow_counter("roll-backs") -
-				      roll_backs);
+	KUNIT_EXPECT_EQ(test, left, vmemmap_shadow_counter("entries left unjoined") -
+				    left_before);
 	KUNIT_EXPECT_EQ(test, key_count(), key);
-	kunit_info(test, "%u windows, %ld recoveries, %ld roll-backs, %u in hardirq, %u in NMI, %s",
+	kunit_info(test, "%u windows, %ld recoveries, %ld entries left, %u in hardirq, %u in NMI, %s",
 		   windows, vmemmap_shadow_counter("write recoveries") - recoveries,
-		   undone, s->hardirqs, s->nmis, lse ? "LSE" : "LL/SC");
+		   left, s->hardirqs, s->nmis, lse ? "LSE" : "LL/SC");
 	expect_restored(test, folio);
 	put_huge_folio(test, folio);
 }
@@ -1435,7 +1466,7 @@ static void fire(struct folio *folio, unsigned int lo, unsigned int hi)
 }
 
 /*
- * Given up half way: nothing is read-only, and everybody finds the head. Once
+ * Half way, or stored to: nothing is read-only, and everybody finds the head. Once
  * nobody fires any more it is restored.
  */
 static void restore_from_half_way(struct kunit *test, struct folio *folio, int key)
@@ -1477,7 +1508,7 @@ static void restore_under_fire_gives_up_and_can_be_repeated(struct kunit *test)
 
 static void optimize_of_list_under_fire_carries_on_with_the_rest(struct kunit *test)
 {
-	const long roll_backs = vmemmap_shadow_counter("roll-backs");
+	const long left = vmemmap_shadow_counter("entries left unjoined");
 	const unsigned int nr = 4;
 	LIST_HEAD(folios);
 	LIST_HEAD(restored);
@@ -1490,31 +1521,30 @@ static void optimize_of_list_under_fire_carries_on_with_the_rest(struct kunit *t
 	vmemmap_shadow_optimize_folios(&folios);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
 
-	KUNIT_EXPECT_EQ(test, roll_backs + 1, vmemmap_shadow_counter("roll-backs"));
+	KUNIT_EXPECT_EQ(test, left + 1, vmemmap_shadow_counter("entries left unjoined"));
 	list_for_each_entry(folio, &folios, lru) {
 		if (folio != hit)
 			expect_optimized(test, folio);
 	}
-	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
-	stray_wipe(hit);
-	expect_restored(test, hit);
+	KUNIT_EXPECT_TRUE(test, test_and_clear_bit(PG_owner_priv_1, under_fire));
+	expect_partly_optimized(test, hit, 1);
 
-	KUNIT_EXPECT_EQ(test, nr - 1,
+	KUNIT_EXPECT_EQ(test, nr,
 			vmemmap_shadow_restore_folios(&folios, &restored));
 	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
 }
 
 static unsigned int fire_holds;
 
-/* Whenever its entry is JOINED: in optimize, then in each try of the roll-back. */
+/* When its entry is JOINED. */
 static void fire_at_joined(struct folio *folio, unsigned int lo, unsigned int hi)
 {
 	if (fire_holds++ >= HOLD_JOINED)
 		set_bit(PG_owner_priv_1, under_fire);
 }
 
-/* A roll-back that loses its entry each time, too, is given up. */
-static void roll_back_under_fire_is_left_to_restore(struct kunit *test)
+/* The others are barred, and opened all the same. */
+static void optimize_under_fire_leaves_nothing_read_only(struct kunit *test)
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	const int key = key_count();
@@ -1526,49 +1556,6 @@ static void roll_back_under_fire_is_left_to_restore(struct kunit *test)
 	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
 
 	restore_from_half_way(test, folio, key);
-}
-
-/* When its entry is JOINED in optimize, and never again. */
-static void fire_once(struct folio *folio, unsigned int lo, unsigned int hi)
-{
-	if (fire_holds++ == HOLD_JOINED)
-		set_bit(PG_owner_priv_1, under_fire);
-}
-
-/* The pages of all the folios of a window are in hand then. */
-static void roll_back_gives_each_entry_its_own_page(struct kunit *test)
-{
-	const unsigned int nr = 3;
-	LIST_HEAD(folios);
-	LIST_HEAD(restored);
-	unsigned int n, wrong = 0;
-	unsigned long *before;
-	struct folio *hit;
-
-	make_folios(test, &folios, nr);
-	hit = list_first_entry(folios.next, struct folio, lru);
-	before = kunit_kcalloc(test, nr_tails(hit), sizeof(*before), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, before);
-	for (n = 0; n < nr_tails(hit); n++)
-		before[n] = pte_pfn(tail_entry(hit, n));
-
-	aim_at(hit);
-	fire_holds = 0;
-	kunit_activate_static_stub(test, vmemmap_shadow_hold, fire_once);
-	vmemmap_shadow_optimize_folios(&folios);
-	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
-
-	KUNIT_EXPECT_TRUE(test, test_bit(PG_owner_priv_1, under_fire));
-	stray_wipe(hit);
-	expect_restored(test, hit);
-	for (n = 0; n < nr_tails(hit); n++)
-		wrong += pte_pfn(tail_entry(hit, n)) != before[n];
-	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u entries have the page of another one",
-			    n);
-
-	KUNIT_EXPECT_EQ(test, nr - 1,
-			vmemmap_shadow_restore_folios(&folios, &restored));
-	KUNIT_EXPECT_EQ(test, put_folios(test, &restored), nr);
 }
 
 static void restore_of_list_under_fire_gives_up_and_can_be_repeated(struct kunit *test)
@@ -1820,7 +1807,7 @@ static void store_that_loses_its_bar_bars_again(struct kunit *test)
 }
 
 /*
- * The store of another thread meets a folio that is being rolled back: its fault
+ * The store of another thread meets a folio that is being restored: its fault
  * handler has barred all entries, and their TLBI is through, when it is held up.
  * Later the first entry is parted; at that very moment a second store bars them all,
  * and before the TLBI of that is through the first one goes on. If the updater did
@@ -1843,7 +1830,7 @@ static struct flight {
 	bool unequal;
 } flight;
 
-/* Tail entries: of a store when the folio is joined, the thread's, the second one. */
+/* Tail entries: of a store before there are bars, the thread's, the second one. */
 #define FLIGHT_JOINED	0
 #define FLIGHT_THREAD	2
 #define FLIGHT_SECOND	1
@@ -1890,10 +1877,12 @@ static void flight_hold(struct folio *folio, unsigned int lo, unsigned int hi)
 {
 	const unsigned int hold = flight.holds++;
 
-	/* So that there are bars to be taken off. */
-	if (hold == HOLD_JOINED)
+	if (hold)
+		return;
+	/* So that there are bars to be taken off by the next try. */
+	if (flight.begin == FLIGHT_AT_BAR)
 		flight_store(FLIGHT_JOINED);
-	if (hold == HOLD_REJOINED && flight.begin != FLIGHT_AT_BAR)
+	else
 		flight_start();
 }
 
@@ -1980,7 +1969,7 @@ KUNIT_ARRAY_PARAM(flight, flight_begins, flight_desc);
 static void handler_in_flight_is_waited_for(struct kunit *test)
 {
 	static const unsigned int stores[] = {
-		FLIGHT_JOINED, FLIGHT_THREAD, FLIGHT_SECOND,
+		FLIGHT_THREAD, FLIGHT_SECOND, FLIGHT_JOINED,
 	};
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	struct folio *other = huge_folio(test, PMD_SIZE);
@@ -1998,6 +1987,7 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 	init_completion(&flight.start);
 	flight.task = kthread_run(flight_thread, test, "shadow_flight");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(flight.task));
+	vmemmap_shadow_optimize_folio(folio);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_wait_readers);
 	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
 				   flight_wait_readers);
@@ -2005,7 +1995,7 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg, flight_cmpxchg);
 	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_run, flight_tlbi_run);
 	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_one, flight_tlbi_one);
-	vmemmap_shadow_optimize_folio(folio);
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	/* If it has not got there. */
 	flight_start();
 	WRITE_ONCE(flight.past, true);
@@ -2022,7 +2012,7 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, flight.over);
 	KUNIT_EXPECT_TRUE(test, flight.done);
 	KUNIT_EXPECT_EQ(test, flight.waits, 1 + (flight.begin == FLIGHT_BEHIND_WAIT));
-	for (i = 0; i < ARRAY_SIZE(stores); i++)
+	for (i = 0; i < 2 + (flight.begin == FLIGHT_AT_BAR); i++)
 		KUNIT_EXPECT_EQ(test, flight_page(stores[i])->index, stores[i] + 1);
 	stray_wipe(folio);
 	expect_restored(test, folio);
@@ -2459,8 +2449,8 @@ static void debug_sees_each_broken_rule(struct kunit *test)
 	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg, cmpxchg_not);
 	vmemmap_shadow_optimize_folio(folio);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
-	KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
 	expect_violation(test, "a page that an entry maps is released");
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	expect_restored(test, folio);
 
 	put_huge_folio(test, folio);
@@ -2544,10 +2534,12 @@ static void entry_behind_the_folio_is_not_looked_for(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, IS_ALIGNED(walks.end, PMD_SIZE));
 	kunit_activate_static_stub(test, vmemmap_shadow_walk_hold, note_walk);
 
-	/* A roll-back, and each operation. */
+	/* With an entry that is left, and without. */
 	set_bit(PG_owner_priv_1, &odd->flags);
 	vmemmap_shadow_optimize_folio(folio);
 	clear_bit(PG_owner_priv_1, &odd->flags);
+	expect_partly_optimized(test, folio, 1);
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	expect_restored(test, folio);
 	vmemmap_shadow_optimize_folio(folio);
 	expect_optimized(test, folio);
@@ -2816,15 +2808,18 @@ static void store_to_the_word_that_is_exchanged_is_kept(struct kunit *test)
 			kunit_activate_static_stub(test, vmemmap_shadow_store,
 						   lose_store);
 			vmemmap_shadow_optimize_folio(folio);
+			kunit_deactivate_static_stub(test, vmemmap_shadow_store);
+			KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(tail_entry(folio, 0)),
+					VMEMMAP_SHADOW_OWNED);
 		} else {
 			vmemmap_shadow_optimize_folio(folio);
 			expect_optimized(test, folio);
 			kunit_activate_static_stub(test, vmemmap_shadow_store,
 						   lose_store);
-			KUNIT_EXPECT_EQ(test, 0,
-					vmemmap_shadow_restore_folio(folio));
 		}
-		kunit_deactivate_static_stub(test, vmemmap_shadow_store);
+		KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+		if (i)
+			kunit_deactivate_static_stub(test, vmemmap_shadow_store);
 
 		KUNIT_EXPECT_GT(test, lost.stores, lost.at);
 		KUNIT_EXPECT_EQ(test, recoveries + 1,
@@ -2854,7 +2849,7 @@ static void forged_entry_keeps_its_page_and_its_folio_optimized(struct kunit *te
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	const unsigned long pfn = pte_pfn(tail_entry(folio, 0));
-	const long roll_backs = vmemmap_shadow_counter("roll-backs");
+	const long left = vmemmap_shadow_counter("entries left unjoined");
 	const int key = key_count();
 
 	watch_violations(test);
@@ -2866,8 +2861,8 @@ static void forged_entry_keeps_its_page_and_its_folio_optimized(struct kunit *te
 	if (IS_ENABLED(CONFIG_VMEMMAP_SHADOW_DEBUG))
 		expect_violation(test, "the output address of a writable entry changes");
 
-	/* Rolled back as far as that goes, which is noted. */
-	KUNIT_EXPECT_EQ(test, roll_backs + 1, vmemmap_shadow_counter("roll-backs"));
+	/* Left as it is, which is noted. */
+	KUNIT_EXPECT_EQ(test, left + 1, vmemmap_shadow_counter("entries left unjoined"));
 	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
 	KUNIT_EXPECT_EQ(test, key_count(), key);
 	KUNIT_EXPECT_EQ(test, pte_pfn(*forged), pfn);
@@ -2896,8 +2891,8 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE_PARAM(optimize_and_restore_folio, size_gen_params),
 	KUNIT_CASE_PARAM(restore_without_memory_changes_nothing,
 			 size_gen_params),
-	KUNIT_CASE_PARAM(optimize_with_odd_tail_rolls_back, size_gen_params),
-	KUNIT_CASE(optimize_with_any_odd_tail_is_refused),
+	KUNIT_CASE_PARAM(optimize_with_odd_tail_leaves_its_entry, size_gen_params),
+	KUNIT_CASE(optimize_with_any_odd_tail_leaves_its_entry),
 	KUNIT_CASE(optimize_after_broken_invariant_is_refused),
 	KUNIT_CASE_PARAM(optimize_and_restore_list_waits_once, where_gen_params),
 	KUNIT_CASE(operations_on_empty_list_wait_for_nobody),
@@ -2907,12 +2902,11 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(entries_of_several_windows_are_opened_last),
 	KUNIT_CASE(restore_list_without_memory_keeps_progress),
 	KUNIT_CASE(optimize_of_self_hosted_vmemmap_is_refused),
-	KUNIT_CASE_PARAM(stray_store_is_kept_and_its_folio_rolled_back,
+	KUNIT_CASE_PARAM(stray_store_is_kept_and_its_entry_left,
 			 context_gen_params),
 	KUNIT_CASE(restore_under_fire_gives_up_and_can_be_repeated),
 	KUNIT_CASE(optimize_of_list_under_fire_carries_on_with_the_rest),
-	KUNIT_CASE(roll_back_under_fire_is_left_to_restore),
-	KUNIT_CASE(roll_back_gives_each_entry_its_own_page),
+	KUNIT_CASE(optimize_under_fire_leaves_nothing_read_only),
 	KUNIT_CASE(restore_of_list_under_fire_gives_up_and_can_be_repeated),
 	KUNIT_CASE(stale_fault_is_retried_and_counted),
 	KUNIT_CASE(stale_fault_without_end_is_not_forgiven),

@@ -61,6 +61,7 @@ unsigned int put_folios(struct kunit *test, struct list_head *list);
 void expect_restored(struct kunit *test, struct folio *folio);
 /* All entries SHARED, and everybody finds the head. */
 void expect_optimized(struct kunit *test, struct folio *folio);
+void expect_partly_optimized(struct kunit *test, struct folio *folio, unsigned int left);
 
 /* Tail entries; none if all of its struct pages share a page. */
 static inline unsigned int nr_tails(const struct folio *folio)

@@ -74,7 +74,7 @@ static int trace(void)
 {
 	static const char * const stat[] = {
 		"folios optimized", "folios restored", "windows",
-		"ns that windows were open", "entries stepped", "roll-backs",
+		"ns that windows were open", "entries stepped", "entries left unjoined",
 	};
 	struct sum sums[] = {
 		{ .name = "vmemmap_shadow_optimize" },
@@ -119,7 +119,7 @@ static int trace(void)
 	agree("ns of windows", win->ns, delta[3]);
 	agree("entries of windows", win->entries, opt->entries + res->entries);
 	agree("entries stepped", delta[4], STEPS * (opt->entries + res->entries));
-	agree("roll-backs", delta[5], 0);
+	agree("entries left unjoined", delta[5], 0);
 	return 0;
 }
 

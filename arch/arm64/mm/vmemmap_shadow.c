@@ -24,7 +24,8 @@
  * parted, and none is opened before the last one was. So nobody gets to write
  * through one of them without a fault, and the fault handler bars what is
  * read-only from further steps before it lets a store to the head's page
- * through: contents that have to be equal are, in every word.
+ * through: contents that have to be equal are, in every word. An entry that
+ * cannot be joined is opened with its own page.
  *
  * See Documentation/mm/vmemmap_shadow.rst for the argument. The letters in
  * brackets are those of its barrier pairs.
@@ -447,51 +448,10 @@ static __always_inline int shadow_step(pte_t *ptep, unsigned long addr,
 }
 
 /*
- * Step all of a folio's tail entries, which keep their output address. The
- * first one that is not, or no longer, in state from ends that: somebody else
- * has stepped it. Returns how many were stepped.
+ * Step those of all folios' entries that are in state from. A barred one is only
+ * opened; if it is barred while that is tried, it is tried again: a handler bars an
+ * entry once.
  */
-static __always_inline unsigned int shadow_step_all(struct shadow_member *m,
-						    unsigned int nr_tails,
-						    enum vmemmap_shadow_state from,
-						    enum vmemmap_shadow_state to)
-{
-	unsigned int steps = 0;
-	unsigned long addr;
-	pte_t *ptep;
-
-	for_each_member_entry(ptep, addr, m, 0, nr_tails) {
-		if (shadow_step(ptep, addr, from, to, 0))
-			break;
-		steps++;
-	}
-
-	return steps;
-}
-
-/* Step all entries of all folios. Those of which one was lost have failed. */
-static __always_inline void shadow_step_batch(struct shadow_batch *b,
-					      enum vmemmap_shadow_state from,
-					      enum vmemmap_shadow_state to)
-{
-	struct shadow_member *m;
-	unsigned long steps = 0;
-	unsigned int i;
-
-	for_each_in_batch(m, i, b) {
-		unsigned int n;
-
-		if (m->failed)
-			continue;
-		n = shadow_step_all(m, b->nr_tails, from, to);
-		steps += n;
-		if (n < b->nr_tails)
-			shadow_fail(b, m);
-	}
-	shadow_count(SHADOW_STEPS, steps);
-}
-
-/* Step those of all folios' entries that are in state from, and not barred. */
 static __always_inline void shadow_step_those(struct shadow_batch *b,
 					      enum vmemmap_shadow_state from,
 					      enum vmemmap_shadow_state to)
@@ -500,10 +460,18 @@ static __always_inline void shadow_step_those(struct shadow_batch *b,
 	unsigned long addr, steps = 0;
 	unsigned int i;
 	pte_t *ptep;
+	int ret;
 
 	for_each_in_batch(m, i, b) {
-		for_each_member_entry(ptep, addr, m, 0, b->nr_tails)
-			steps += !shadow_step(ptep, addr, from, to, 0);
+		for_each_member_entry(ptep, addr, m, 0, b->nr_tails) {
+			unsigned int tries = SHADOW_MAX_TRIES;
+
+			do {
+				ret = shadow_step(ptep, addr, from, to, 0);
+			} while (ret && shadow_is_writable(to) &&
+				 vmemmap_shadow_pte_state(__ptep_get(ptep)) == from && --tries);
+			steps += !ret;
+		}
 	}
 	shadow_count(SHADOW_STEPS, steps);
 }
@@ -548,10 +516,7 @@ static void shadow_unbar(const struct shadow_batch *b)
 	}
 }
 
-/*
- * Join entries lo to hi - 1; the pages they mapped are in hand then. Returns how
- * many were joined before one was lost.
- */
+/* Join those of entries lo to hi - 1 that will; the pages they mapped are in hand then. */
 static unsigned int shadow_join_range(struct shadow_member *m, unsigned int lo,
 				      unsigned int hi)
 {
@@ -565,10 +530,11 @@ static unsigned int shadow_join_range(struct shadow_member *m, unsigned int lo,
 
 		if (shadow_step(ptep, addr, VMEMMAP_SHADOW_SEALED,
 				VMEMMAP_SHADOW_JOINED, pfn))
-			break;
+			continue;
 		steps++;
 		shadow_hold_page(own, addr, &m->pages);
 	}
+	m->joined += steps;
 
 	return steps;
 }
@@ -628,16 +594,17 @@ static unsigned int shadow_part_range(struct shadow_member *m, unsigned int lo,
  * vmemmap_shadow_optimize_windows() - take folios along the chain, OWNED to SHARED
  * @b:		the batch
  *
- * A folio with an entry that does not step takes no further step here and
- * has failed; its entries may then be in any state.
+ * An entry that somebody has stored through meanwhile, or whose page holds anything
+ * of its own, ends OWNED, with plain tails: that costs its page and not its folio.
  */
 void vmemmap_shadow_optimize_windows(struct shadow_batch *b)
 {
 	const u64 sealed = ktime_get_mono_fast_ns();
 	struct shadow_member *m;
 	unsigned int i, lo, hi;
+	bool left = false;
 
-	shadow_step_batch(b, VMEMMAP_SHADOW_OWNED, VMEMMAP_SHADOW_SEALED);
+	shadow_step_those(b, VMEMMAP_SHADOW_OWNED, VMEMMAP_SHADOW_SEALED);
 	/* From here on no store reaches the pages but through their aliases. */
 	vmemmap_shadow_round(b);
 	vmemmap_shadow_hold(b->member[0]->folio, 0, b->nr_tails);
@@ -647,25 +614,12 @@ void vmemmap_shadow_optimize_windows(struct shadow_batch *b)
 		u64 opened;
 
 		hi = shadow_window_end(b, lo);
-		for_each_in_batch(m, i, b) {
-			if (!m->failed && !vmemmap_shadow_equalize(m, lo, hi))
-				shadow_fail(b, m);
-		}
-		/* Several windows make one folio: no use to go on with it. */
-		if (b->nr_failed == b->nr)
-			break;
+		for_each_in_batch(m, i, b)
+			vmemmap_shadow_equalize(m, lo, hi);
 
 		opened = shadow_window_open();
-		for_each_in_batch(m, i, b) {
-			unsigned int n;
-
-			if (m->failed)
-				continue;
-			n = shadow_join_range(m, lo, hi);
-			steps += n;
-			if (n < hi - lo)
-				shadow_fail(b, m);
-		}
+		for_each_in_batch(m, i, b)
+			steps += shadow_join_range(m, lo, hi);
 		/* From here on nothing reaches the pages that were parted. */
 		shadow_window_close(b, lo, hi, opened);
 		shadow_count(SHADOW_STEPS, steps);
@@ -673,21 +627,29 @@ void vmemmap_shadow_optimize_windows(struct shadow_batch *b)
 	}
 
 	/* Not before the last join: whoever may write to the head's page now may. */
-	shadow_step_batch(b, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);
+	shadow_step_those(b, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);
+	for_each_in_batch(m, i, b) {
+		if (m->joined == b->nr_tails)
+			continue;
+		shadow_count(SHADOW_ENTRIES_LEFT, b->nr_tails - m->joined);
+		vmemmap_shadow_replain(m, 0, b->nr_tails);
+		left = true;
+	}
+	if (left)
+		shadow_step_those(b, VMEMMAP_SHADOW_SEALED, VMEMMAP_SHADOW_OWNED);
 	/* From here on no CPU faults on what it still believes read-only. */
 	vmemmap_shadow_round(b);
 	vmemmap_shadow_note_longest(SHADOW_READ_ONLY_NS_LONGEST, sealed);
 }
 
 /**
- * vmemmap_shadow_restore_windows() - take folios back, from wherever they are, to OWNED
+ * vmemmap_shadow_restore_windows() - take folios back to OWNED
  * @b:		the batch, with a page in hand for each entry that maps the
  *		head's page
  *
- * Serves both restore, where all entries start SHARED, and roll-back, where
- * they may be in any of the four states. A folio with an entry that a stray
- * writer took back, or barred, is tried again, with all the TLBI rounds, a
- * bounded number of times.
+ * All entries start SHARED or OWNED. A batch with an entry that a stray writer
+ * took back, or barred, is tried again, with all the TLBI rounds, a bounded number
+ * of times.
  *
  * Return: 0 if every entry is OWNED, -EBUSY if not.
  */

@@ -75,14 +75,14 @@ static_assert(VMEMMAP_SHADOW_NR_STATES == SHADOW_NR_TAGS);
  *		is for one entry only, whose address page_private() has: the
  *		vmemmap of boot memory, which memblock allocated, must not get
  *		into that of memory which can be hot-removed, or the reverse.
- * @failed:	an entry of it did not step
+ * @joined:	how many of its entries were joined
  * @was:	the struct pages of its own
  */
 struct shadow_member {
 	struct folio *folio;
 	pte_t *ptep;
 	struct list_head pages;
-	bool failed;
+	unsigned int joined;
 	struct shadow_was was;
 };
 
@@ -92,7 +92,6 @@ struct shadow_member {
  * @room:	where they are, in the order in which they came
  * @nr:		how many they are
  * @max:	how many they may be
- * @nr_failed:	how many of them have failed
  * @nr_tails:	number of tail entries of each folio
  *
  * The folios are the next ones of the caller's list, in the order of their
@@ -107,7 +106,6 @@ struct shadow_batch {
 	struct shadow_member *room;
 	unsigned int nr;
 	unsigned int max;
-	unsigned int nr_failed;
 	unsigned int nr_tails;
 };
 
@@ -138,7 +136,8 @@ enum shadow_counter {
 	SHADOW_SINGLE_TLBIS,
 	SHADOW_WRITE_RECOVERIES,
 	SHADOW_STALE_FAULTS,
-	SHADOW_ROLL_BACKS,
+	SHADOW_ENTRIES_LEFT,
+	SHADOW_ENTRIES_NOT_PLAIN,
 	SHADOW_REFUSED_SELF_HOSTED,
 	SHADOW_REFUSED_NOT_PLAIN,
 	SHADOW_REFUSED_BROKEN,
@@ -323,12 +322,6 @@ static inline struct page *shadow_take_page(struct list_head *pages, unsigned lo
 void vmemmap_shadow_round(const struct shadow_batch *b);
 void vmemmap_shadow_optimize_windows(struct shadow_batch *b);
 int vmemmap_shadow_restore_windows(struct shadow_batch *b);
-
-static inline void shadow_fail(struct shadow_batch *b, struct shadow_member *m)
-{
-	m->failed = true;
-	b->nr_failed++;
-}
 
 #ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
 void vmemmap_shadow_debug_stepped(unsigned long addr);

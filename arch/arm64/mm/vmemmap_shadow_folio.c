@@ -179,7 +179,6 @@ static void shadow_batch_init(struct shadow_batch *b, struct shadow_member *room
 	b->room = room;
 	b->max = max;
 	b->nr = 0;
-	b->nr_failed = 0;
 	b->nr_tails = 0;
 }
 
@@ -221,7 +220,7 @@ static struct shadow_member *shadow_batch_next(struct shadow_batch *b,
 
 	m->folio = folio;
 	m->ptep = ptep;
-	m->failed = false;
+	m->joined = 0;
 	INIT_LIST_HEAD(&m->pages);
 
 	return m;
@@ -275,55 +274,39 @@ static void shadow_release(struct shadow_batch *b)
 		shadow_free_pages(&pages);
 }
 
-/* Roll a folio back with the pages in hand. Needs no memory. */
-static noinline_for_stack void shadow_roll_back(struct shadow_member *m)
-{
-	const u64 began = ktime_get_mono_fast_ns();
-	struct folio *folio = m->folio;
-	struct shadow_batch one;
-
-	shadow_count(SHADOW_ROLL_BACKS, 1);
-	shadow_batch_init(&one, m, 1);
-	shadow_batch_add(&one, m);
-	/* What a stray writer took back, no round has followed yet. */
-	vmemmap_shadow_round(&one);
-	/*
-	 * Copies of what the head's page held when optimize began. It may hold
-	 * more since, by a store through an entry that was joined.
-	 */
-	vmemmap_shadow_replain(m, 0, one.nr_tails);
-	if (shadow_restore_batch(&one))
-		pr_warn_once("pfn %#lx: roll-back given up, folio left partly optimized\n",
-			     folio_pfn(folio));
-	trace_vmemmap_shadow_roll_back(folio_pfn(folio), folio_order(folio), 1,
-				       one.nr_tails,
-				       ktime_get_mono_fast_ns() - began);
-}
-
 /*
  * Optimize the folios of a batch. Each is marked, and readers were awaited.
- * Returns how many made it.
+ * Returns how many entries were joined.
  */
-static unsigned int shadow_optimize_batch(struct shadow_batch *b)
+static unsigned long shadow_optimize_batch(struct shadow_batch *b, unsigned int *nr_folios)
 {
+	unsigned int i, nr = 0;
 	struct shadow_member *m;
-	unsigned int i, nr;
+	unsigned long joined = 0;
 
 	for_each_in_batch(m, i, b) {
-		if (!vmemmap_shadow_prepare(m))
-			shadow_fail(b, m);
+		if (vmemmap_shadow_prepare(m))
+			b->member[nr++] = m;
+		else
+			folio_clear_hugetlb_vmemmap_optimized(m->folio);
 	}
+	b->nr = nr;
+	if (!nr)
+		return 0;
 
 	vmemmap_shadow_optimize_windows(b);
 	for_each_in_batch(m, i, b) {
-		if (m->failed)
-			shadow_roll_back(m);
+		joined += m->joined;
+		if (!m->joined) {
+			folio_clear_hugetlb_vmemmap_optimized(m->folio);
+			nr--;
+		}
 	}
-	nr = b->nr - b->nr_failed;
+	*nr_folios += nr;
 	shadow_count(SHADOW_FOLIOS_OPTIMIZED, nr);
 	shadow_release(b);
 
-	return nr;
+	return joined;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -407,7 +390,7 @@ static struct folio *shadow_next(struct folio *folio, const struct list_head *fo
 static void shadow_optimize(struct folio *first, const struct list_head *folios)
 {
 	const u64 began = ktime_get_mono_fast_ns();
-	unsigned int nr, max, nr_folios = 0;
+	unsigned int max, nr_folios = 0;
 	struct shadow_member one, *room;
 	unsigned long nr_entries = 0;
 	struct shadow_batch b;
@@ -445,18 +428,13 @@ static void shadow_optimize(struct folio *first, const struct list_head *folios)
 		if (!head)
 			continue;
 		if (!shadow_batch_takes(&b, folio)) {
-			nr = shadow_optimize_batch(&b);
-			nr_folios += nr;
-			nr_entries += nr * b.nr_tails;
+			nr_entries += shadow_optimize_batch(&b, &nr_folios);
 			shadow_batch_init(&b, room, max);
 		}
 		shadow_batch_add(&b, shadow_batch_next(&b, folio, head));
 	}
-	if (b.nr) {
-		nr = shadow_optimize_batch(&b);
-		nr_folios += nr;
-		nr_entries += nr * b.nr_tails;
-	}
+	if (b.nr)
+		nr_entries += shadow_optimize_batch(&b, &nr_folios);
 	shadow_room_free(room, &one);
 	trace_vmemmap_shadow_optimize(folio_pfn(first), folio_order(first),
 				      nr_folios, nr_entries,

@@ -35,6 +35,21 @@ static int __init shadow_booted(void)
 }
 subsys_initcall_sync(shadow_booted);
 
+/* Bar an entry, if it is read-only, from any step but one that opens it. */
+static void shadow_bar(pte_t *ptep)
+{
+	pte_t pte;
+
+	do {
+		pte = __ptep_get(ptep);
+		if (shadow_is_writable(vmemmap_shadow_pte_state(pte)) ||
+		    shadow_is_barred(pte))
+			break;
+	} while (!vmemmap_shadow_cmpxchg(ptep, pte,
+					 set_pte_bit(pte, __pgprot(SHADOW_BARRED))));
+}
+NOKPROBE_SYMBOL(shadow_bar);
+
 /* ------------------------------------------------------------------------ */
 /* Contents								    */
 
@@ -275,7 +290,7 @@ static noinline int shadow_equalize_words(struct folio *folio,
 
 	for (i = 0; i < nr; i++) {
 		if (!shadow_tail_is_plain(own + i, folio)) {
-			shadow_refuse_not_plain(folio);
+			shadow_count(SHADOW_ENTRIES_NOT_PLAIN, 1);
 			return -EBUSY;
 		}
 	}
@@ -368,7 +383,7 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 	return 0;
 }
 
-bool vmemmap_shadow_equalize(struct shadow_member *m, unsigned int lo,
+void vmemmap_shadow_equalize(struct shadow_member *m, unsigned int lo,
 			     unsigned int hi)
 {
 	unsigned long addr;
@@ -376,10 +391,8 @@ bool vmemmap_shadow_equalize(struct shadow_member *m, unsigned int lo,
 
 	for_each_member_entry(ptep, addr, m, lo, hi) {
 		if (shadow_equalize(m->folio, &m->was, ptep))
-			return false;
+			shadow_bar(ptep);
 	}
-
-	return true;
 }
 
 /*
@@ -487,17 +500,8 @@ static bool shadow_bar_folio(pte_t *ptep, unsigned long addr)
 		return false;
 
 	nr_tails = shadow_nr_tails(folio);
-	for_each_tail_entry(ptep, at, folio, 0, nr_tails) {
-		pte_t pte;
-
-		do {
-			pte = __ptep_get(ptep);
-			if (shadow_is_writable(vmemmap_shadow_pte_state(pte)) ||
-			    shadow_is_barred(pte))
-				break;
-		} while (!vmemmap_shadow_cmpxchg(ptep, pte,
-						 set_pte_bit(pte, __pgprot(SHADOW_BARRED))));
-	}
+	for_each_tail_entry(ptep, at, folio, 0, nr_tails)
+		shadow_bar(ptep);
 
 	end = shadow_tail_addr(folio, nr_tails);
 	vmemmap_shadow_tlbi_run(head, (end - head) >> PAGE_SHIFT);

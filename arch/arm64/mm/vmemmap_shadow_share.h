@@ -109,14 +109,13 @@ void vmemmap_shadow_note(struct shadow_member *m);
 unsigned long vmemmap_shadow_shared_pfn(const struct shadow_member *m);
 
 /**
- * vmemmap_shadow_equalize() - give sealed pages the contents of the shared one
+ * vmemmap_shadow_equalize() - give sealed pages the contents of the shared one,
+ *			       and bar those entries whose pages cannot have them
  * @m:		the folio
  * @lo:		first tail entry
  * @hi:		tail entry behind the last one
- *
- * Return: false if one of them could not be made equal.
  */
-bool vmemmap_shadow_equalize(struct shadow_member *m, unsigned int lo,
+void vmemmap_shadow_equalize(struct shadow_member *m, unsigned int lo,
 			     unsigned int hi);
 
 /**

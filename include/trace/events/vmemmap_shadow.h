@@ -61,13 +61,6 @@ DEFINE_EVENT(vmemmap_shadow_span, vmemmap_shadow_window,
 	TP_ARGS(pfn, order, folios, entries, ns)
 );
 
-/* One folio was taken back to where it came from. */
-DEFINE_EVENT(vmemmap_shadow_span, vmemmap_shadow_roll_back,
-	TP_PROTO(unsigned long pfn, unsigned int order, unsigned int folios,
-		 unsigned long entries, u64 ns),
-	TP_ARGS(pfn, order, folios, entries, ns)
-);
-
 /*
  * A store met an entry that did not let it through; @pfn is the first page
  * described in the page that the store went to. In state OWNED or SHARED the
