@@ -17,3 +17,8 @@ out=$top/out
 . "$(dirname "${BASH_SOURCE[0]}")/lib/newer.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/herd.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/bench.sh"
+
+# The kernel that is built upon, where KSRC= does not say it.
+bases=(6.12 7.3)
+default_base=${bases[0]}
+[ -z "${BASE:-}" ] || one_of BASE "$BASE" "${bases[@]}"

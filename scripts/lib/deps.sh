@@ -10,7 +10,8 @@ deps_for()
 		case $what in
 		kernel)
 			echo gcc libc6-dev make bc bison flex perl python3 patch rsync xz-utils ccache
-			[ -n "${KSRC:-}" ] || echo linux-source-6.12
+			[ -n "${KSRC:-}" ] || [ "${BASE:-$default_base}" != "$default_base" ] ||
+				echo linux-source-6.12
 			[ "$host_arch" = aarch64 ] || echo gcc-aarch64-linux-gnu
 			;;
 		guest)
@@ -30,7 +31,11 @@ deps_for()
 		writers) echo coccinelle python3 ;;
 		models)
 			echo spin gcc libc6-dev cpp python3 xz-utils ccache
-			if [ -n "${KSRC:-}" ]; then echo rsync; else echo linux-source-6.12; fi
+			if [ -n "${KSRC:-}" ]; then
+				echo rsync
+			elif [ "${BASE:-$default_base}" = "$default_base" ]; then
+				echo linux-source-6.12
+			fi
 			;;
 		esac
 	done

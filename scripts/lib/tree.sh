@@ -7,20 +7,75 @@
 #	.build/stage/KEY	pristine versions of what changes, then changed
 #	.build/O/KEY/NAME	one build directory per kernel
 #
-# KEY names the source. source_get() sets src, src_key, src_version (6.12.117)
-# and src_name (what the output says); tree_update() sets tree and tree_id.
+# KEY names the source. source_get() sets src, src_key, src_version (6.12.117), base
+# (6.12) and src_name (what the output says); tree_update() sets tree and tree_id.
+#
+# Our files lie in two layers: what all bases share at the top, what only one has in
+# base/6.12/ or base/7.3/, with the paths of the kernel's tree. No file is in both.
+
+# layer_files DIR: the zone files of a layer, with the paths of the kernel's tree.
+layer_files()
+{
+	if git -C "$top" rev-parse --git-dir >/dev/null 2>&1; then
+		git -C "$1" ls-files -co --exclude-standard -- \
+			arch include mm Documentation Kconfig.hvo
+	else
+		(cd "$1" && find arch include mm Documentation Kconfig.hvo -type f 2>/dev/null)
+	fi | sort -u | while IFS= read -r f; do
+		[ ! -f "$1/$f" ] || printf '%s\n' "$f"
+	done
+}
 
 # The zone files that are installed verbatim; MAINTAINERS is merged instead.
 zone_files()
 {
-	if git -C "$top" rev-parse --git-dir >/dev/null 2>&1; then
-		git -C "$top" ls-files -co --exclude-standard -- \
-			arch include mm Documentation Kconfig.hvo
+	{
+		layer_files "$top"
+		[ ! -d "$top/base/$base" ] || layer_files "$top/base/$base"
+	} | sort -u
+}
+
+# zone_path FILE: where we have a zone file.
+zone_path()
+{
+	if [ -f "$top/base/$base/$1" ]; then
+		printf '%s\n' "$top/base/$base/$1"
 	else
-		(cd "$top" && find arch include mm Documentation Kconfig.hvo -type f 2>/dev/null)
-	fi | sort -u | while IFS= read -r f; do
-		[ ! -f "$top/$f" ] || printf '%s\n' "$f"
+		printf '%s\n' "$top/$1"
+	fi
+}
+
+# layers_agree: a file that is in a base's layer is not in the common one.
+layers_agree()
+{
+	local d f
+
+	for d in "$top"/base/*/; do
+		[ -d "$d" ] || continue
+		while IFS= read -r f; do
+			[ ! -f "$top/$f" ] ||
+				die $E_USAGE "$f is there twice, for all bases and in $(rel "${d%/}"): which one is right?"
+		done < <(layer_files "${d%/}")
 	done
+}
+
+# base_ready TARGET: end with a sentence if the target does not work for this base yet;
+# base/BASE/not-yet has lines "TARGET...: SENTENCE".
+base_ready()
+{
+	local why
+
+	[ -f "$top/base/$base/not-yet" ] || return 0
+	why=$(awk -v target="$1" '{
+			n = split(substr($0, 1, index($0, ":") - 1), t, " ")
+			for (i = 1; i <= n; i++)
+				if (t[i] == target) {
+					sub(/^[^:]*: */, "")
+					print
+					exit
+				}
+		}' "$top/base/$base/not-yet")
+	[ -z "$why" ] || die $E_USAGE "make $1 does not work for Linux $base yet: $why"
 }
 
 # kernel_version DIR: VERSION.PATCHLEVEL.SUBLEVEL, or fail.
@@ -40,16 +95,33 @@ source_get()
 	mkdir -p "$build/src"
 	if [ -n "${KSRC:-}" ]; then
 		source_from_dir "$KSRC"
-	else
+	elif [ "${BASE:-$default_base}" = "$default_base" ]; then
 		source_from_debian
+	else
+		source_from_newer "linux-source-$BASE"
 	fi
 	src=$build/src/$src_key
 	src_version=$(kernel_version "$src")
+	base=$(cut -d . -f 1,2 <<<"$src_version")
+	layers_agree
+}
+
+# source_unpack TARBALL: into the directory of $src_key.
+source_unpack()
+{
+	local new=$build/src/$src_key.new
+
+	rm -rf "$new"
+	mkdir "$new"
+	logged "Unpacking $src_name" "$build/log/unpack.log" \
+		"du -sm '$new' | cut -f 1 | sed 's/\$/ MiB/'" \
+		tar -C "$new" --strip-components=1 -xf "$1" || exit $E_USAGE
+	mv "$new" "$build/src/$src_key"
 }
 
 source_from_debian()
 {
-	local debver tarball new
+	local debver tarball
 
 	debver=$(dpkg-query -W -f '${Version}' linux-source-6.12)
 	src_key=debian-${debver//[^a-zA-Z0-9.+-]/-}
@@ -57,13 +129,28 @@ source_from_debian()
 	[ ! -d "$build/src/$src_key" ] || return 0
 	tarball=/usr/src/linux-source-6.12.tar.xz
 	[ -f "$tarball" ] || die $E_USAGE "$tarball is missing; reinstall linux-source-6.12"
-	new=$build/src/$src_key.new
-	rm -rf "$new"
-	mkdir "$new"
-	logged "Unpacking $src_name" "$build/log/unpack.log" \
-		"du -sm '$new' | cut -f 1 | sed 's/\$/ MiB/'" \
-		tar -C "$new" --strip-components=1 -xf "$tarball" || exit $E_USAGE
-	mv "$new" "$build/src/$src_key"
+	source_unpack "$tarball"
+}
+
+# source_from_newer PACKAGE: the source that Debian has in a newer release's backports. What
+# was fetched once is kept, with its version beside it.
+source_from_newer()
+{
+	local had debver
+
+	had=$(compgen -G "$build/src/debian-$BASE.*.version" | sort -V | tail -n 1) || true
+	if [ -n "$had" ] && [ -d "${had%.version}" ]; then
+		src_key=$(basename "$had" .version)
+		src_name="$1 $(cat "$had")"
+		return 0
+	fi
+	newer_source "$1" trixie-backports || die $E_USAGE "No Linux $BASE: $newer_why. KSRC= names another one."
+	debver=$newer_version
+	src_key=debian-${debver//[^a-zA-Z0-9.+-]/-}
+	src_name="$1 $debver"
+	source_unpack "$build/$1.new/all/usr/src/$1.tar.xz"
+	echo "$debver" >"$build/src/$src_key.version"
+	rm -rf "$build/$1.new"
 }
 
 source_from_dir()
@@ -75,6 +162,9 @@ source_from_dir()
 	if ! [ -f "$dir/Makefile" ] || ! [ -f "$dir/arch/arm64/Kconfig" ] ||
 	   ! ver=$(kernel_version "$dir"); then
 		die $E_USAGE "KSRC=$1 is not a Linux kernel source tree"
+	fi
+	if [ -n "${BASE:-}" ] && [ "$BASE" != "$(cut -d . -f 1,2 <<<"$ver")" ]; then
+		die $E_USAGE "KSRC=$1 is Linux $ver, but BASE=$BASE: leave one of them out"
 	fi
 	src_key=ksrc-$(basename "$dir" | tr -c 'a-zA-Z0-9.\n' -)-$(printf %s "$dir" | sha256sum | cut -c -8)
 	src_name="KSRC=$1 ($ver)"
@@ -95,7 +185,7 @@ source_from_dir()
 # project has no patches at all.
 patches_dir()
 {
-	local d=$top/patches/${src_version%.*}
+	local d=$top/patches/$base
 
 	if [ -f "$d/series" ]; then
 		echo "$d"
@@ -188,7 +278,7 @@ tree_update()
 	for f in "${zone[@]}"; do
 		[ ! -e "$src/$f" ] || die $E_USAGE "$f is already in Linux $src_version; a change to it has to be a patch"
 		mkdir -p "$stage/$(dirname "$f")"
-		cp "$top/$f" "$stage/$f"
+		cp "$(zone_path "$f")" "$stage/$f"
 	done
 	[ -z "$dir" ] || stage_patches "$stage" "$dir"
 	if [ -f "$top/MAINTAINERS" ]; then
