@@ -278,7 +278,7 @@ operations_inlined()
 
 	syms=$("${kernel_cc%gcc}nm" "$1")
 	ops=$(sed -n 's/^\tKUNIT_STATIC_STUB_REDIRECT(\([a-z_]*\)[,)].*/\1/p' \
-		"$top/arch/arm64/mm/vmemmap_shadow.c")
+		"$(zone_path arch/arm64/mm/vmemmap_shadow.c)")
 	[ -n "$ops" ] || { say "# the source has no operations"; return 1; }
 	grep -q ' T vmemmap_shadow_optimize_folio$' <<<"$syms" ||
 		{ say "# this is not the object"; return 1; }
@@ -330,7 +330,7 @@ lock
 deps kernel guest qemu
 mapfile -t files < <(printf '%s\n' "$top"/tests/boot/*.sh | grep -E "/${BOOT:-.*}\\.sh\$")
 [ ${#files[@]} -gt 0 ] || die $E_USAGE "There is no boot called $BOOT in tests/boot/"
-source_get
+source_get boot
 if [ "$BOOT_ONLY" = boot ]; then
 	kernels_are_built=1 tree=$build/tree/$src_key
 else
