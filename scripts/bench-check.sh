@@ -41,7 +41,7 @@ agree_not()
 lock
 deps kernel guest qemu bench
 checks_begin bench-check "${RECORD#0}"
-source_get
+source_get bench-check
 tree_update
 guest_kernel guest-4k 4k
 initrd_build arm64

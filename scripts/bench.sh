@@ -123,7 +123,7 @@ one()
 began=$SECONDS
 lock
 deps kernel guest qemu bench plot
-source_get
+source_get bench
 tree_update
 say "# make bench: $src_name, 4k pages, QEMU $(qemu_version), ${rivals[*]}"
 initrd_build arm64

@@ -330,7 +330,7 @@ lock
 deps kernel guest qemu
 mapfile -t files < <(printf '%s\n' "$top"/tests/boot/*.sh | grep -E "/${BOOT:-.*}\\.sh\$")
 [ ${#files[@]} -gt 0 ] || die $E_USAGE "There is no boot called $BOOT in tests/boot/"
-source_get
+source_get boot
 if [ "$BOOT_ONLY" = boot ]; then
 	kernels_are_built=1 tree=$build/tree/$src_key
 else

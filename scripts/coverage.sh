@@ -12,7 +12,7 @@ want_lines=95 want_branches=90	# per cent
 
 lock
 deps kernel qemu kunit
-source_get
+source_get coverage
 tree_update
 busybox_get arm64
 say "# make coverage: $src_name, $GRANULE pages"

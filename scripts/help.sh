@@ -34,6 +34,7 @@ for r in "${rows[@]}"; do
 done
 cat <<'TEXT'
 
+BASE=6.12|7.3	the kernel that is built upon, for all but herd7, models and x86
 GRANULE=4k|16k|64k CPUS=2 MEM=4G HVO=on|off	for make run; GRANULE for kunit, coverage, mutants and boot too
 BOOT=NAME	only that file of tests/boot/	MUTANTS="NAME..."	only these	KSRC=DIR	a kernel tree instead of Debian's
 BIG=1		make models with larger bounds, 430 s	RUN=NAME	only that model or litmus test

@@ -10,7 +10,7 @@ granule_symbol=CONFIG_ARM64_${GRANULE^^}_PAGES=y
 began=$SECONDS
 lock
 deps kernel qemu kunit
-source_get
+source_get kunit
 tree_update
 if [ ! -f "$tree/mm/kunit/.kunitconfig" ]; then
 	say "mm/kunit/.kunitconfig is not there: no test ran"

@@ -22,3 +22,4 @@ out=$top/out
 bases=(6.12 7.3)
 default_base=${bases[0]}
 [ -z "${BASE:-}" ] || one_of BASE "$BASE" "${bases[@]}"
+base=${BASE:-$default_base}	# source_get() looks at KSRC

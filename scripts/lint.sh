@@ -5,16 +5,23 @@
 lock
 deps kernel lint
 checks_begin lint
-source_get
+source_get lint
 tree_update
 dir=$(patches_dir)
 cd "$top"
+
+series_out=$out/series
+[ "$base" = "$default_base" ] || series_out=$out/series-$base
+allow=$build/checkpatch.allow
+cat "$top/scripts/checkpatch.allow" >"$allow"
+[ ! -f "$dir/checkpatch.allow" ] || cat "$dir/checkpatch.allow" >>"$allow"
 
 mapfile -t zone < <(zone_files)
 mapfile -t zone_c < <(printf '%s\n' "${zone[@]}" | grep '\.[ch]$')
 mapfile -t zone_rst < <(printf '%s\n' "${zone[@]}" | grep '\.rst$')
 
-# checkpatch_clean FILE...: nothing but what scripts/checkpatch.allow explains.
+# checkpatch_clean FILE...: nothing but what scripts/checkpatch.allow explains, or the
+# file of that name beside the patches of this base.
 # Its lines are "NAME TYPE reason"; NAME is a base name, or * for every file.
 checkpatch_clean()
 {
@@ -26,7 +33,7 @@ checkpatch_clean()
 		while IFS= read -r line; do
 			type=$(sed -nE 's/.*: (ERROR|WARNING|CHECK):([A-Z_]+): .*/\2/p' <<<"$line")
 			[ -n "$type" ] || continue
-			grep -qE "^($(basename "$f")|\*) $type " "$top/scripts/checkpatch.allow" && continue
+			grep -qE "^($(basename "$f")|\*) $type " "$allow" && continue
 			printf '%s\n' "$line"
 			bad=1
 		done < <(cd "$tree" && {
@@ -147,7 +154,7 @@ sparse_objects()
 	obj=$build/O/$src_key/lint
 	mkdir -p "$obj"
 	kmake_args arm64 "$obj"
-	cat "$top"/configs/{guest,4k,hvo,lint}.config >"$obj/fragments"
+	base_fragments "$top"/configs/{guest,4k,hvo,lint}.config | xargs cat >"$obj/fragments"
 	KCONFIG_ALLCONFIG=$obj/fragments "${kmake[@]}" allnoconfig >/dev/null || return 1
 	config_check "$obj/.config" "$obj/fragments" || return 1
 	for f in "${zone_c[@]}"; do
@@ -305,7 +312,7 @@ if [ -n "$dir" ]; then
 	twin "a patch that needs fuzz is refused" "does not fit" fuzz_twin
 	run "git am of the series gives the tested tree" "$top/scripts/series.sh"
 	run "checkpatch --strict, files" checkpatch_clean "${zone[@]}"
-	run "checkpatch --strict, series" checkpatch_clean "$out"/series/0*[!r].patch
+	run "checkpatch --strict, series" checkpatch_clean "$series_out"/0*[!r].patch
 	twin "checkpatch notices a space at a line's end" TRAILING_WHITESPACE checkpatch_twin
 	run "kernel-doc" kernel_doc
 	twin "kernel-doc notices an argument that is not there" "Excess function parameter" kernel_doc_twin
@@ -313,7 +320,11 @@ if [ -n "$dir" ]; then
 	twin "a directive that is not there is noticed" 'Unknown directive type "kerneldoc"' documents_twin
 	run "documents referred to are there" references_found
 	twin "a document that is not there is noticed" Documentation/mm/not_there.rst references_twin
-	run "sparse" sparse_clean
+	if base_lacks sparse; then
+		skip "sparse: $base_why"
+	else
+		run "sparse" sparse_clean
+	fi
 	twin "sparse notices an address space" "different address spaces" sparse_twin
 else
 	skip "there are no patches and no kernel files yet"

@@ -11,7 +11,7 @@ deps models
 other=
 [ "$BIG$RUN" = 0 ] || other=other
 checks_begin models $other
-source_get
+source_get models
 model=$top/models/shadow.pml
 readme=$top/models/README.md
 code=$build/models/code

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # make mutants: break vmemmap_shadow*.c in one place after the other; each time the
 # case that tests/mutants/manifest names must fail, with the message it names.
-# MUTANTS="NAME..." runs only those.
+# MUTANTS="NAME..." runs only those. Those for one base alone are in tests/mutants/BASE/,
+# with a manifest of their own; a patch names a file as the kernel's tree does.
 #
 # A mutant is a small patch. It is killed, or it survives, or it is void: it does
 # not apply or build, or something else fails, or the case fails without it, too.
@@ -11,31 +12,57 @@
 GRANULE=${GRANULE:-4k} MUTANTS=${MUTANTS:-}
 one_of GRANULE "$GRANULE" 4k 16k 64k
 granule_symbol=CONFIG_ARM64_${GRANULE^^}_PAGES=y
-manifest=$top/tests/mutants/manifest
 
 # field NAME N: a field of a mutant's line.
 field()
 {
-	awk -F ' *[|] *' -v name="$1" -v n="$2" '$1 == name { print $n }' "$manifest"
+	awk -F ' *[|] *' -v name="$1" -v n="$2" '$1 == name { print $n }' "${manifests[@]}"
 }
 
-mapfile -t all < <(awk -F ' *[|] *' '!/^#/ && NF == 3 { print $1 }' "$manifest")
-for p in "$top"/tests/mutants/*.patch; do
-	printf '%s\n' "${all[@]}" | grep -qxF "$(basename "$p" .patch)" ||
-		die $E_USAGE "$(rel "$p") is not in $(rel "$manifest")"
-done
-names=("${all[@]}")
-[ -z "$MUTANTS" ] || read -ra names <<<"$MUTANTS"
-for m in "${names[@]}"; do
-	if ! [ -f "$top/tests/mutants/$m.patch" ] || [ -z "$(field "$m" 2)" ]; then
-		die $E_USAGE "There is no mutant called $m in $(rel "$manifest")"
+# mutant_path NAME: its patch.
+mutant_path()
+{
+	if [ -f "$top/tests/mutants/$base/$1.patch" ]; then
+		printf '%s\n' "$top/tests/mutants/$base/$1.patch"
+	else
+		printf '%s\n' "$top/tests/mutants/$1.patch"
 	fi
-done
+}
+
+# choose: set all and names, the mutants of this base and those to run.
+choose()
+{
+	local f p m again
+
+	manifests=("$top/tests/mutants/manifest")
+	[ ! -f "$top/tests/mutants/$base/manifest" ] ||
+		manifests+=("$top/tests/mutants/$base/manifest")
+	mapfile -t all < <(awk -F ' *[|] *' '!/^#/ && NF == 3 { print $1 }' "${manifests[@]}")
+	again=$(printf '%s\n' "${all[@]}" | sort | uniq -d)
+	[ -z "$again" ] || die $E_USAGE "More than one line of tests/mutants/ is about: $again"
+	for f in "${manifests[@]}"; do
+		for p in "${f%manifest}"*.patch; do
+			awk -F ' *[|] *' -v name="$(basename "$p" .patch)" '
+				$1 == name { n++ } END { exit !n }' "$f" ||
+				die $E_USAGE "$(rel "$p") is not in $(rel "$f")"
+		done
+	done
+	names=("${all[@]}")
+	[ -z "$MUTANTS" ] || read -ra names <<<"$MUTANTS"
+	for m in "${names[@]}"; do
+		if ! [ -f "$(mutant_path "$m")" ] || [ -z "$(field "$m" 2)" ]; then
+			die $E_USAGE "There is no mutant called $m in$(printf ' %s' "${manifests[@]#"$top/"}")"
+		fi
+	done
+}
 
 began=$SECONDS
+# What makes no sense is refused before anything is done; KSRC= may mean another base.
+[ -n "${KSRC:-}" ] || choose
 lock
 deps kernel qemu kunit
-source_get
+source_get mutants
+choose
 tree_update
 say "# make mutants: $src_name, $GRANULE pages, ${#names[@]} of ${#all[@]} mutants"
 
@@ -84,7 +111,7 @@ has_result()
 # mutant NAME: print killed, survived or void, and why.
 mutant()
 {
-	local m=$1 glob want log=$build/log/mutant-$1.log f
+	local m=$1 glob want log=$build/log/mutant-$1.log f patch
 
 	glob=$(field "$m" 2)
 	want=$(field "$m" 3)
@@ -95,12 +122,13 @@ mutant()
 	fi
 	tree_update
 	# A copy: the trees share the files that are not ours.
-	for f in $(patch_files "$top/tests/mutants/$m.patch"); do
+	patch=$(mutant_path "$m")
+	for f in $(patch_files "$patch"); do
 		tree_put "$tree/$f" "$tree/$f.mutant"
 		mv -f "$tree/$f.mutant" "$tree/$f"
 	done
 	if ! patch -d "$tree" -p1 --fuzz=0 --force --no-backup-if-mismatch -r - \
-	     -i "$top/tests/mutants/$m.patch" >"$log" 2>&1; then
+	     -i "$patch" >"$log" 2>&1; then
 		echo "void: the patch does not apply"
 		return
 	fi

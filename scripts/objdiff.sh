@@ -11,7 +11,7 @@
 began=$SECONDS
 lock
 deps kernel x86
-source_get
+source_get objdiff
 tree_update
 dir=$(patches_dir)
 [ -n "$dir" ] || die $E_USAGE "There is no series of patches yet"
@@ -58,6 +58,7 @@ build_objects()
 
 	tree=$1
 	[ "$arch" = arm64 ] || frags=("$top/configs/x86.config")
+	mapfile -t frags < <(base_fragments "${frags[@]}")
 	shift 3
 	obj=$build/O/$src_key/objdiff-$name-$arch
 	mkdir -p "$obj"

@@ -13,7 +13,7 @@ CPUS=$((10#$CPUS))
 began=$SECONDS
 lock
 deps kernel guest qemu
-source_get
+source_get run
 tree_update
 say "Kernel: $src_name, $GRANULE pages"
 guest_kernel "guest-$GRANULE" "$GRANULE"

@@ -6,7 +6,7 @@
 began=$SECONDS
 lock
 deps kernel series
-source_get
+source_get series
 tree_update
 dir=$(patches_dir)
 [ -n "$dir" ] || die $E_USAGE "There is no series of patches yet"
@@ -14,6 +14,8 @@ dir=$(patches_dir)
 repo=$build/git/$src_key
 work=$build/git/work
 log=$build/log/series.log
+dest=$out/series
+[ "$base" = "$default_base" ] || dest=$out/series-$base
 first=$(series_patches "$dir" | head -n 1)
 : >"$log"
 
@@ -100,7 +102,7 @@ while read -r entry; do
 	esac
 done <"$dir/series"
 
-new=$out/series.new
+new=$dest.new
 rm -rf "$new"
 mkdir -p "$new"
 git -C "$work" format-patch -q --zero-commit --no-signature --cover-letter \
@@ -120,12 +122,12 @@ awk -v subject="$subject" -v blurb="$dir/cover-letter.txt" '
 	}
 	{ print }' "$cover" >"$cover.new"
 mv "$cover.new" "$cover"
-rm -rf "$out/series"
-mv "$new" "$out/series"
+rm -rf "$dest"
+mv "$new" "$dest"
 
 # Now as a stranger would: the series on a pristine tree.
 checkout
-mapfile -t all < <(printf '%s\n' "$out"/series/[0-9]*.patch | grep -v /0000-)
+mapfile -t all < <(printf '%s\n' "$dest"/[0-9]*.patch | grep -v /0000-)
 am "${all[@]}"
 git -C "$work" diff --name-status base HEAD >"$build/log/series.files"
 GIT_INDEX_FILE=$build/git/index
@@ -142,7 +144,7 @@ if [ -n "$differs" ]; then
 	say "$differs"
 	exit $E_FAIL
 fi
-say "# $(find "$out/series" -name '0*.patch' ! -name '0000*' | wc -l) patches and a cover letter in $(rel "$out/series")/, $(
+say "# $(find "$dest" -name '0*.patch' ! -name '0000*' | wc -l) patches and a cover letter in $(rel "$dest")/, $(
 	wc -l <"$build/log/series.files") files"
 say "ok - git am applies the series to a pristine $src_version, the tree equals the tested one ($((SECONDS - began)) s)"
 record series $((SECONDS - began))

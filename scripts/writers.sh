@@ -8,9 +8,10 @@
 lock
 deps kernel writers
 checks_begin writers
-source_get
+source_get writers
 dir=$top/tests/writers
 work=$build/writers
+[ "${BASE:-$default_base}" = "$default_base" ] || work=$build/writers-$BASE
 list=$dir/${src_version%.*}.txt
 mkdir -p "$work"
 export LC_ALL=C

@@ -139,7 +139,7 @@ began=$SECONDS
 lock
 deps kernel guest x86
 mkdir -p "$build/log"
-source_get
+source_get x86
 dir=$(patches_dir) || exit $E_USAGE
 [ -n "$dir" ] || die $E_USAGE "There is no series of patches yet"
 mapfile -t patches < <(series_patches "$dir" | head -n 2 | sed "s|^|$dir/|")

@@ -161,9 +161,10 @@ mem_mb()
 }
 
 # record TARGET SECONDS: remember how long a target took, for the list that
-# `make` prints.
+# `make` prints, which is about the default base.
 record()
 {
+	[ "$base" = "$default_base" ] || return 0
 	mkdir -p "$build/times"
 	echo "$2" >"$build/times/$1"
 }

@@ -99,6 +99,19 @@ config_check()
 	return $bad
 }
 
+# base_fragments FRAGMENT...: print the fragments, each followed by what this base has
+# otherwise, configs/BASE/ with the same name.
+base_fragments()
+{
+	local f
+
+	for f; do
+		printf '%s\n' "$f"
+		[ ! -f "$top/configs/$base/$(basename "$f")" ] ||
+			printf '%s\n' "$top/configs/$base/$(basename "$f")"
+	done
+}
+
 # kernel_build NAME ARCH TARGET FRAGMENT...: build TARGET (Image, bzImage) of the
 # built tree; sets obj and image. Does nothing when nothing changed. Fragments
 # are paths; hvo.config is left out while there is no series of patches.
@@ -108,7 +121,7 @@ kernel_build()
 	local -a frags=() kmake
 
 	shift 3
-	for f; do
+	for f in $(base_fragments "$@"); do
 		[ "$(basename "$f")" = hvo.config ] && [ -z "$(patches_dir)" ] && continue
 		frags+=("$f")
 	done

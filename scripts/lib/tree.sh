@@ -59,14 +59,13 @@ layers_agree()
 	done
 }
 
-# base_ready TARGET: end with a sentence if the target does not work for this base yet;
+# base_lacks TARGET: does the target not work for this base yet? Sets base_why;
 # base/BASE/not-yet has lines "TARGET...: SENTENCE".
-base_ready()
+base_lacks()
 {
-	local why
-
-	[ -f "$top/base/$base/not-yet" ] || return 0
-	why=$(awk -v target="$1" '{
+	base_why=
+	[ -f "$top/base/$base/not-yet" ] || return 1
+	base_why=$(awk -v target="$1" '{
 			n = split(substr($0, 1, index($0, ":") - 1), t, " ")
 			for (i = 1; i <= n; i++)
 				if (t[i] == target) {
@@ -75,7 +74,13 @@ base_ready()
 					exit
 				}
 		}' "$top/base/$base/not-yet")
-	[ -z "$why" ] || die $E_USAGE "make $1 does not work for Linux $base yet: $why"
+	[ -n "$base_why" ]
+}
+
+# base_ready TARGET: end with a sentence if the target does not work for this base yet.
+base_ready()
+{
+	! base_lacks "$1" || die $E_USAGE "make $1 does not work for Linux $base yet: $base_why"
 }
 
 # kernel_version DIR: VERSION.PATCHLEVEL.SUBLEVEL, or fail.
@@ -90,9 +95,11 @@ kernel_version()
 	' "$1/Makefile"
 }
 
+# source_get TARGET: for this make target, which may not work for every base yet.
 source_get()
 {
 	mkdir -p "$build/src"
+	[ -n "${KSRC:-}" ] || base_ready "$1"
 	if [ -n "${KSRC:-}" ]; then
 		source_from_dir "$KSRC"
 	elif [ "${BASE:-$default_base}" = "$default_base" ]; then
@@ -103,6 +110,7 @@ source_get()
 	src=$build/src/$src_key
 	src_version=$(kernel_version "$src")
 	base=$(cut -d . -f 1,2 <<<"$src_version")
+	base_ready "$1"
 	layers_agree
 }
 
