@@ -625,10 +625,7 @@ inline fault(c, e, who)
 		if
 		:: SHADOW_TAG_IS_WRITABLE(hs) ->
 #ifndef NO_STALE_TLBI
-			/* C: shadow_retry_stale: dsb */
-			/* C: shadow_retry_stale: __tlbi */
-			/* C: shadow_retry_stale: dsb */
-			/* C: shadow_retry_stale: isb */
+			/* C: shadow_retry_stale: __local_flush_tlb_kernel_pte */
 			/* Would the store go through now? A static count of how often. */
 			/* C: shadow_retry_stale: asm */
 			/* C: shadow_retry_stale: isb */

@@ -21,7 +21,7 @@ work=$build/models
 table=$out/models.md
 mkdir -p "$work"
 # The protocol is in several files.
-cat "$top"/arch/arm64/mm/vmemmap_shadow{,_folio,_share,_debug}.c "$top"/arch/arm64/mm/vmemmap_shadow*.h >"$code"
+cat "$top"/{.,base/6.12}/arch/arm64/mm/vmemmap_shadow*.[ch] >"$code"
 printf '| run | verdict | states | s |\n|---|---|---:|---:|\n' >"$work/table"
 
 # row NAME VERDICT STATES SECONDS: one for the table.

@@ -192,10 +192,7 @@ static bool shadow_retry_stale(unsigned long addr, enum vmemmap_shadow_state sta
 	if (!vmemmap_shadow_in_use())
 		return false;
 
-	dsb(nshst);
-	__tlbi(vaale1, __TLBI_VADDR(addr, 0));
-	dsb(nsh);
-	isb();
+	__local_flush_tlb_kernel_pte(addr);
 
 	/* An NMI may have come between somebody else's AT and his read of PAR. */
 	local_irq_save(flags);
@@ -258,8 +255,13 @@ static bool shadow_recover(pte_t *ptep, unsigned long addr)
 			shadow_count(SHADOW_SINGLE_TLBIS, 1);
 			if (shadow_step_from(ptep, pte, VMEMMAP_SHADOW_OWNED, 0))
 				continue;
-		} else if (!vmemmap_shadow_stray_write(ptep, addr, pte)) {
-			continue;
+		} else {
+			int ret = vmemmap_shadow_stray_write(ptep, addr, pte);
+
+			if (ret == -EAGAIN)
+				continue;
+			if (ret)
+				return false;
 		}
 
 		/*
@@ -626,17 +628,22 @@ void vmemmap_shadow_optimize_windows(struct shadow_batch *b)
 		cond_resched();
 	}
 
-	/* Not before the last join: whoever may write to the head's page now may. */
-	shadow_step_those(b, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);
 	for_each_in_batch(m, i, b) {
 		if (m->joined == b->nr_tails)
 			continue;
 		shadow_count(SHADOW_ENTRIES_LEFT, b->nr_tails - m->joined);
-		vmemmap_shadow_replain(m, 0, b->nr_tails);
 		left = true;
 	}
-	if (left)
+	if (SHADOW_AT_REST == VMEMMAP_SHADOW_JOINED)
+		return;
+
+	/* Not before the last join: whoever may write to the head's page now may. */
+	shadow_step_those(b, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);
+	if (left) {
+		for_each_in_batch(m, i, b)
+			vmemmap_shadow_replain(m, 0, b->nr_tails);
 		shadow_step_those(b, VMEMMAP_SHADOW_SEALED, VMEMMAP_SHADOW_OWNED);
+	}
 	/* From here on no CPU faults on what it still believes read-only. */
 	vmemmap_shadow_round(b);
 	vmemmap_shadow_note_longest(SHADOW_READ_ONLY_NS_LONGEST, sealed);
@@ -665,15 +672,18 @@ int vmemmap_shadow_restore_windows(struct shadow_batch *b)
 		if (tries)
 			vmemmap_shadow_round(b);
 
-		shadow_unbar(b);
-		shadow_step_those(b, VMEMMAP_SHADOW_SHARED, VMEMMAP_SHADOW_JOINED);
-		/* From here on no store reaches the head's page this way. */
-		vmemmap_shadow_round(b);
+		if (SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED) {
+			shadow_unbar(b);
+			shadow_step_those(b, VMEMMAP_SHADOW_SHARED, VMEMMAP_SHADOW_JOINED);
+			/* From here on no store reaches the head's page this way. */
+			vmemmap_shadow_round(b);
+		}
 		vmemmap_shadow_hold(b->member[0]->folio, 0, b->nr_tails);
 		shadow_wait_handlers();
 
 		/* A store that was let through before may come only now. */
-		if (!shadow_all_in(b, BIT(VMEMMAP_SHADOW_OWNED) |
+		if (SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED &&
+		    !shadow_all_in(b, BIT(VMEMMAP_SHADOW_OWNED) |
 				      BIT(VMEMMAP_SHADOW_SEALED) |
 				      BIT(VMEMMAP_SHADOW_JOINED)))
 			continue;
@@ -712,8 +722,9 @@ int vmemmap_shadow_restore_windows(struct shadow_batch *b)
 			return 0;
 	}
 
-	/* Given up. What could not be parted stays joined, but not read-only. */
-	shadow_step_those(b, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);
+	/* Given up. What could not be parted stays joined, but rests as it shall. */
+	if (SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED)
+		shadow_step_those(b, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);
 	shadow_step_those(b, VMEMMAP_SHADOW_SEALED, VMEMMAP_SHADOW_OWNED);
 	vmemmap_shadow_round(b);
 

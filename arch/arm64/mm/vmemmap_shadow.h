@@ -4,7 +4,7 @@
  *
  *	vmemmap_shadow.c	the chain: steps, TLBI rounds, windows, the fault handler
  *	vmemmap_shadow_folio.c	HugeTLB's side: folios, batches, pages in hand, hot-remove
- *	vmemmap_shadow_share.c	what tails share, and how contents become equal; references
+ *	vmemmap_shadow_share.c	what tails share, and how contents become equal
  *	vmemmap_shadow_debug.c	the rule, checked; statistics, debugfs
  *	vmemmap_shadow_ops.h	what all of these do to the machine
  */
@@ -76,7 +76,7 @@ static_assert(VMEMMAP_SHADOW_NR_STATES == SHADOW_NR_TAGS);
  *		vmemmap of boot memory, which memblock allocated, must not get
  *		into that of memory which can be hot-removed, or the reverse.
  * @joined:	how many of its entries were joined
- * @was:	the struct pages of its own
+ * @was:	what its tails share, or shall, and what that held
  */
 struct shadow_member {
 	struct folio *folio;
@@ -135,6 +135,7 @@ enum shadow_counter {
 	SHADOW_TLBI_ROUNDS,
 	SHADOW_SINGLE_TLBIS,
 	SHADOW_WRITE_RECOVERIES,
+	SHADOW_ENTRIES_PARTED,
 	SHADOW_STALE_FAULTS,
 	SHADOW_ENTRIES_LEFT,
 	SHADOW_ENTRIES_NOT_PLAIN,
@@ -318,6 +319,74 @@ static inline struct page *shadow_take_page(struct list_head *pages, unsigned lo
 
 	return NULL;
 }
+
+/* ------------------------------------------------------------------------ */
+/* What tails share: vmemmap_shadow_share.c, for each base another		    */
+
+/**
+ * vmemmap_shadow_prepare() - get a folio ready to be optimized
+ * @m:		the folio, whose entries are all OWNED
+ *
+ * Return: false if its head's page holds anything that is not to be shared.
+ */
+bool vmemmap_shadow_prepare(struct shadow_member *m);
+
+/**
+ * vmemmap_shadow_note() - note what a folio's own struct pages hold
+ * @m:		the folio; nobody can store to its head's page
+ */
+void vmemmap_shadow_note(struct shadow_member *m);
+
+/**
+ * vmemmap_shadow_shared_pfn() - the page that a folio's tails share
+ * @m:		the folio
+ *
+ * Return: its page frame number.
+ */
+unsigned long vmemmap_shadow_shared_pfn(const struct shadow_member *m);
+
+/**
+ * vmemmap_shadow_equalize() - give sealed pages the contents of the shared one,
+ *			       and bar those entries whose pages cannot have them
+ * @m:		the folio
+ * @lo:		first tail entry
+ * @hi:		tail entry behind the last one
+ */
+void vmemmap_shadow_equalize(struct shadow_member *m, unsigned int lo,
+			     unsigned int hi);
+
+/**
+ * vmemmap_shadow_fill() - give a page in hand the contents of the shared one
+ * @m:		the folio
+ * @page:	the page; nothing maps it but the linear map
+ */
+void vmemmap_shadow_fill(const struct shadow_member *m, struct page *page);
+
+/**
+ * vmemmap_shadow_replain() - make plain tails of what shows anything else
+ * @m:		the folio
+ * @lo:		first tail entry
+ * @hi:		tail entry behind the last one
+ *
+ * Of those entries that map their own page.
+ */
+void vmemmap_shadow_replain(struct shadow_member *m, unsigned int lo,
+			    unsigned int hi);
+
+/**
+ * vmemmap_shadow_stray_write() - a store met an entry that maps the shared page
+ * @ptep:	an entry that was JOINED
+ * @addr:	the address that it maps
+ * @pte:	what it was
+ *
+ * Context: that of vmemmap_shadow_fault().
+ * Return: 0 if the entry was opened; -EAGAIN if it is to be looked at again; -ENOMEM
+ * if the store cannot be let through.
+ */
+int vmemmap_shadow_stray_write(pte_t *ptep, unsigned long addr, pte_t pte);
+
+/* ------------------------------------------------------------------------ */
+/* The chain: vmemmap_shadow.c						    */
 
 void vmemmap_shadow_round(const struct shadow_batch *b);
 void vmemmap_shadow_optimize_windows(struct shadow_batch *b);

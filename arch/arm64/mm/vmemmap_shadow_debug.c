@@ -47,6 +47,7 @@ static const char * const shadow_counter_name[] = {
 	[SHADOW_TLBI_ROUNDS]		= "TLBI rounds",
 	[SHADOW_SINGLE_TLBIS]		= "single TLBIs",
 	[SHADOW_WRITE_RECOVERIES]	= "write recoveries",
+	[SHADOW_ENTRIES_PARTED]		= "entries parted by a write",
 	[SHADOW_STALE_FAULTS]		= "stale faults",
 	[SHADOW_ENTRIES_LEFT]		= "entries left unjoined",
 	[SHADOW_ENTRIES_NOT_PLAIN]	= "entries left unjoined, tail not plain",

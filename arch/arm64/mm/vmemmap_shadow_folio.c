@@ -166,6 +166,9 @@ static int shadow_alloc_for(struct shadow_member *m)
 		}
 		shadow_hold_page(some[n++], addr, &m->pages);
 	}
+	/* What a stray writer has parted meanwhile needs none. */
+	while (n < got)
+		shadow_hold_page(some[n++], 0, &m->pages);
 
 	return 0;
 }
@@ -417,7 +420,8 @@ static void shadow_optimize(struct folio *first, const struct list_head *folios)
 	 * every fault handler that has seen one of these entries read-only
 	 * the last time: [L].
 	 */
-	shadow_wait_readers();
+	if (SHADOW_WAITS_FOR_READERS)
+		shadow_wait_readers();
 
 	room = shadow_room_alloc(&one, !shadow_next(first, folios), &max);
 	shadow_batch_init(&b, room, max);

@@ -177,8 +177,8 @@ unsigned int vmemmap_shadow_alloc_pages(int nid, unsigned int nr,
 {
 	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_alloc_pages, nid, nr, pages);
 
-	return alloc_pages_bulk_array_node(GFP_KERNEL | __GFP_RETRY_MAYFAIL |
-					   __GFP_NOWARN, nid, nr, pages);
+	return shadow_alloc_bulk(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN,
+				 nid, nr, pages);
 }
 
 /**

@@ -20,6 +20,7 @@
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/vmemmap_shadow.h>
+#include <linux/vmemmap_shadow_ref.h>
 
 #include <asm/barrier.h>
 
@@ -514,13 +515,14 @@ NOKPROBE_SYMBOL(shadow_bar_folio);
  * The store goes to the head's page: with that, nothing of the folio may be on
  * its way there or back. Who finds the bar gone bars it again.
  */
-bool vmemmap_shadow_stray_write(pte_t *ptep, unsigned long addr, pte_t pte)
+int vmemmap_shadow_stray_write(pte_t *ptep, unsigned long addr, pte_t pte)
 {
 	pte_t barred = set_pte_bit(pte, __pgprot(SHADOW_BARRED));
 
 	return shadow_bar_folio(ptep, addr) &&
 	       vmemmap_shadow_cmpxchg(ptep, barred,
-				      shadow_mk_pte(barred, VMEMMAP_SHADOW_SHARED, 0));
+				      shadow_mk_pte(barred, VMEMMAP_SHADOW_SHARED, 0)) ?
+	       0 : -EAGAIN;
 }
 NOKPROBE_SYMBOL(vmemmap_shadow_stray_write);
 

@@ -13,8 +13,6 @@
 #include <linux/page-flags.h>
 #include <linux/pgtable.h>
 
-struct shadow_member;
-
 /*
  * struct pages at the start of a folio that hold something of the folio's
  * own. The same number of them, at the start of each page that maps a tail
@@ -75,6 +73,16 @@ static_assert(SHADOW_HEAD_PAGES == 4);
 /* While HugeTLB sets up the pools of the command line, hugetlb_init(). */
 extern bool vmemmap_shadow_booting;
 
+/* Alias tails end read-write, at the head's page. */
+#define SHADOW_AT_REST		VMEMMAP_SHADOW_SHARED
+
+/* Whoever saw a tail before the freeze has to be done: [E] and [F]. */
+#define SHADOW_WAITS_FOR_READERS	true
+
+/* The pages of an array, from the bulk allocator. */
+#define shadow_alloc_bulk(gfp, nid, nr, pages)				\
+	alloc_pages_bulk_array_node(gfp, nid, nr, pages)
+
 /**
  * vmemmap_shadow_in_use() - has HVO been enabled since boot?
  *
@@ -85,66 +93,5 @@ static inline bool vmemmap_shadow_in_use(void)
 {
 	return static_key_enabled(&hugetlb_optimize_vmemmap_key);
 }
-
-/**
- * vmemmap_shadow_prepare() - get a folio ready to be optimized
- * @m:		the folio, whose entries are all OWNED
- *
- * Return: false if its head's page holds anything that is not to be shared.
- */
-bool vmemmap_shadow_prepare(struct shadow_member *m);
-
-/**
- * vmemmap_shadow_note() - note what a folio's own struct pages hold
- * @m:		the folio; nobody can store to its head's page
- */
-void vmemmap_shadow_note(struct shadow_member *m);
-
-/**
- * vmemmap_shadow_shared_pfn() - the page that a folio's tails share
- * @m:		the folio
- *
- * Return: its page frame number.
- */
-unsigned long vmemmap_shadow_shared_pfn(const struct shadow_member *m);
-
-/**
- * vmemmap_shadow_equalize() - give sealed pages the contents of the shared one,
- *			       and bar those entries whose pages cannot have them
- * @m:		the folio
- * @lo:		first tail entry
- * @hi:		tail entry behind the last one
- */
-void vmemmap_shadow_equalize(struct shadow_member *m, unsigned int lo,
-			     unsigned int hi);
-
-/**
- * vmemmap_shadow_fill() - give a page in hand the contents of the shared one
- * @m:		the folio
- * @page:	the page; nothing maps it but the linear map
- */
-void vmemmap_shadow_fill(const struct shadow_member *m, struct page *page);
-
-/**
- * vmemmap_shadow_replain() - make plain tails of what shows anything else
- * @m:		the folio
- * @lo:		first tail entry
- * @hi:		tail entry behind the last one
- *
- * Of those entries that map their own page.
- */
-void vmemmap_shadow_replain(struct shadow_member *m, unsigned int lo,
-			    unsigned int hi);
-
-/**
- * vmemmap_shadow_stray_write() - let a store to the shared page through
- * @ptep:	an entry that was JOINED
- * @addr:	the address that it maps
- * @pte:	what it was
- *
- * Context: that of vmemmap_shadow_fault().
- * Return: true if the entry was stepped; false if it is to be looked at again.
- */
-bool vmemmap_shadow_stray_write(pte_t *ptep, unsigned long addr, pte_t pte);
 
 #endif /* _ARM64_MM_VMEMMAP_SHADOW_SHARE_H */
