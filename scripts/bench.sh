@@ -104,10 +104,12 @@ one()
 	rival_kernel "$1"
 	kmake_args arm64 "$obj"
 	if counted "$1" "$1-1" 1 8192 "hugetlb_free_vmemmap=$hvo" \
-		"bench,operations$off bench,surplus$off bench,scale$off bench,walks$off" \
+		"bench,walks$off bench,operations$off bench,surplus$off bench,scale$off bench,walks,after$off" \
 		"${PROFILE:+profile=$out/bench/$1-1.profile}" && [ -n "$PROFILE" ]; then
 		profile "$1-1"
 	fi
+	[ "$1" != off ] || counted "off, with a vmemmap of blocks" off-blocks-1 1 8192 \
+		"hugetlb_free_vmemmap=off vmemmap_pagegran=off" "bench,walks,off" "" || true
 	[ -z "$QUICK" ] || return 0
 	for n in 2 4 8; do
 		counted "$1 with $n vCPUs" "$1-$n" "$n" 8192 "hugetlb_free_vmemmap=$hvo" \
@@ -141,7 +143,7 @@ jq -n --arg kernel "$src_version ($src_name)" --arg qemu "$(qemu_version)" \
 	--arg config "configs/guest.config and 4k.config" --arg gcc "$("$kernel_cc" -dumpfullversion)" \
 	--arg accel "-accel tcg,thread=single -icount shift=0,sleep=off -cpu max" \
 	--arg memory "8 GiB" --arg date "$(date -u +%F)" \
-	--arg host "$host_arch, $(nproc) CPUs, $(sed -n 's/^model name.*: //p;/^model name/q' /proc/cpuinfo)" \
+	--arg host "$host_arch, $(nproc) CPUs, $(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)" \
 	--arg commit "$(git -C "$top" describe --always --dirty 2>/dev/null || echo unknown)" \
 	--slurpfile boots "$build/bench/boots" --slurpfile cases "$build/bench/cases" \
 	'$ARGS.named + {rivals: $ARGS.positional}' --args "${rivals[@]}" >"$out/bench/facts.json"
