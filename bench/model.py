@@ -21,6 +21,9 @@ NOROV = ("Yury Norov, [PATCH v2] IPI performance benchmark, 19 Dec 2017, "
 ZHAO = ("Yu Zhao, [PATCH v2 0/6] mm/arm64: re-enable HVO, 7 Nov 2024, "
         "<20241107202033.2721681-1-yuzhao@google.com>")
 
+ARCANGELI = ("Andrea Arcangeli, arm64: tlb: skip tlbi broadcast, commit 78e8089e340e of "
+             "kernel.googlesource.com/pub/scm/linux/kernel/git/andrea/aa")
+
 # ns of the updater: at its lowest, at its highest, and whether low and high grow with the
 # cores. What grows is for 16 cores.
 PARAMETERS = {
@@ -145,8 +148,9 @@ def markdown(data):
              "counts from above times latencies that others have published. **This is "
              "arithmetic, not a measurement; TCG is not silicon, and a range is as good as its "
              "assumptions.** Waiting for grace periods is not in it, nor are misses of caches "
-             "and TLBs, though direct empties all TLBs. The last columns are the time that all "
-             "other CPUs together are stopped.", ""]
+             "and TLBs, though direct empties all TLBs, and other TLBIs at the same time: with "
+             f"those one takes longer, 'almost linearly' ({ARCANGELI}). The last columns are the "
+             "time that all other CPUs together are stopped.", ""]
     head = ["rival", "instructions", "TLBIs", "DSBs", "exclusions"]
     head += [f"us, {c} cores" for c in CORES] + [f"others, us, {c} cores" for c in CORES]
     for name, text in OPERATIONS:

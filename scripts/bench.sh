@@ -3,12 +3,15 @@
 # instructions, for the shadow vmemmap and for every rival in bench/rivals/. out/bench/
 # gets bench.json, bench.md and plots. QUICK=1 leaves out guests with more vCPUs, large
 # guests, and the cases of tests/boot/10-main.sh; RIVALS="NAME..." takes only some;
-# PROFILE=1 tells where the instructions went, by function.
+# PROFILE=1 tells where the instructions went, by function; RECORD=1 writes
+# bench/results.json, the figures in README.md, and bench/operations.svg.
 . "$(dirname "$0")/lib.sh"
 
-QUICK=${QUICK:-} PROFILE=${PROFILE:-} RIVALS=${RIVALS:-}
+QUICK=${QUICK:-} PROFILE=${PROFILE:-} RIVALS=${RIVALS:-} RECORD=${RECORD:-}
 one_of QUICK "$QUICK" "" 0 1
 one_of PROFILE "$PROFILE" "" 0 1
+one_of RECORD "$RECORD" "" 0 1
+[ "$RECORD" != 0 ] || RECORD=
 [ "$QUICK" != 0 ] || QUICK=
 [ "$PROFILE" != 0 ] || PROFILE=
 mapfile -t all < <(sed -n 's/^\([a-z-]*\):.*/\1/p' "$top/bench/rivals/series")
@@ -17,6 +20,8 @@ rivals=("${all[@]}")
 for r in "${rivals[@]}"; do
 	one_of RIVALS "$r" "${all[@]}"
 done
+[ -z "$RECORD" ] || [ -z "$QUICK$RIVALS$PROFILE" ] ||
+	die $E_USAGE "RECORD=1 is for all of make bench, without QUICK, RIVALS and PROFILE"
 
 # profile NAME: where the instructions of a boot went.
 profile()
@@ -156,4 +161,13 @@ say "# results: out/bench/: bench.json, bench.md, operations.svg, each.svg"
 say "# bench: $passed passed, $failed failed, 0 skipped ($((SECONDS - began)) s)"
 [ $((passed + failed)) -gt 0 ] || exit $E_NOTEST
 [ "$failed" -eq 0 ] || exit $E_FAIL
+if [ -n "$RECORD" ]; then
+	export PYTHONDONTWRITEBYTECODE=1
+	"$top/bench/readme.py" record "$out/bench/bench.json" "$top/bench/results.json"
+	"$top/bench/readme.py" write "$top/bench/results.json" "$top/README.md"
+	sed 's/[[:space:]]*$//' "$out/bench/operations.svg" >"$top/bench/operations.svg"
+	say "# written: bench/results.json, bench/operations.svg, the figures in README.md"
+elif [ -z "$QUICK$RIVALS$PROFILE" ]; then
+	say "# RECORD=1 writes such figures to README.md and bench/"
+fi
 [ -n "$QUICK$RIVALS$PROFILE" ] || record bench $((SECONDS - began))
