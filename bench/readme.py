@@ -10,6 +10,7 @@ import difflib
 import json
 import re
 import sys
+import textwrap
 
 import model
 
@@ -42,7 +43,7 @@ def record(bench, results):
     for op in data["operations"]:
         if op["cpus"] == 1 and op["name"] in [n for n, _ in OPERATIONS] + [LAST]:
             kinds = {k: n for k, n in op["kinds"].items() if k.startswith("tlbi") or k == "dsb"}
-            stats = {k: n for k, n in op["stats"].items() if k in STATS}
+            stats = {k: n for k, n in op["stats"].items() if k in STATS and n}
             ops.append({"rival": op["rival"], "cpus": 1, "name": op["name"], "pages": op["pages"],
                         "instructions": op["instructions"], "kinds": kinds, "stats": stats})
     boots = [{**{k: b[k] for k in ("rival", "gib", "pages", "more", "instructions")},
@@ -62,6 +63,12 @@ def table(head, rows):
     """In Markdown; the first column is text."""
     return ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)] + \
         ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def sentences(text, indent=""):
+    """Of README's width."""
+    return textwrap.wrap(text, 118, subsequent_indent=indent, break_on_hyphens=False,
+                         break_long_words=False)
 
 
 class Figures:
@@ -100,7 +107,7 @@ class Figures:
         pages, stepped = alloc["pages"], alloc["stats"]["entries stepped"]
         tables = (boot("off", 64, 0, "vmemmap_pagegran=off")["MemTotal kB"] -
                   boot("off", 64, 0)["MemTotal kB"])
-        return [
+        return [line for text in (
             f"- To allocate the {pages} pages ours takes {tlbis('shadow')} TLBIs by range (on a "
             f"core without these {stepped / pages:.0f} for each page), those with "
             f"break-before-make {tlbis('fault')}.",
@@ -116,32 +123,33 @@ class Figures:
             f"- Page granularity by itself takes {tables} kB of page tables for 64 GiB, and "
             f"{million('off', 64, 0)} million instructions to boot with them instead of "
             f"{million('off', 64, 0, 'vmemmap_pagegran=off')}.",
-        ]
+        ) for line in sentences(text, "  ")]
 
     def cases(self):
         """Does each rival work?"""
-        return ["The cases of `tests/boot/10-main.sh`, with two vCPUs: " + "; ".join(
-            f"{c['rival']} " + (f"fails {c['failed']}" if c["failed"] else "passes all")
-            for c in self.data["cases"]) + "."]
+        return sentences("The cases of `tests/boot/10-main.sh`, with two vCPUs: " + "; ".join(
+            f"`{c['rival']}` " + (f"fails {c['failed']}" if c["failed"] else "passes all")
+            for c in self.data["cases"]) + ".")
 
     def model(self):
         """The model, on 64 cores."""
         found = {(r["operation"], r["rival"]): r["cores"][64] for r in model.model(self.data)}
+        rivals = RIVALS[1:] + [(model.NO_RANGE, "ours, no range")]
         rows = []
         for what, text in (("updater_ns", ""), ("others_ns", ", all others stopped")):
             for name, operation in MODELLED:
                 if what == "others_ns" and name not in ("alloc-2m", "alloc-1g"):
                     continue
                 rows.append([operation + text] + [model.microseconds(found[name, r][what])
-                                                  for r, _ in RIVALS[1:]])
-        return table(["us on 64 cores beyond HVO off, **on paper**"] + [t for _, t in RIVALS[1:]],
+                                                  for r, _ in rivals])
+        return table(["us on 64 cores beyond HVO off, **on paper**"] + [t for _, t in rivals],
                      rows)
 
     def about(self):
         """Where it is from."""
         d = self.data
-        return [f"Recorded on {d['date']}: Linux {d['kernel']}, gcc {d['gcc']}, QEMU {d['qemu']}, "
-                f"`{d['accel']}`, {d['memory']}."]
+        return sentences(f"Recorded on {d['date']}: Linux {d['kernel']}, gcc {d['gcc']}, QEMU "
+                         f"{d['qemu']}, `{d['accel']}`, {d['memory']}.")
 
 
 def filled(results, readme):
