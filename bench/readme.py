@@ -136,7 +136,7 @@ class Figures:
         found = {(r["operation"], r["rival"]): r["cores"][64] for r in model.model(self.data)}
         rivals = RIVALS[1:] + [(model.NO_RANGE, "ours, no range")]
         rows = []
-        for what, text in (("updater_ns", ""), ("others_ns", ", all others stopped")):
+        for what, text in (("updater_ns", ""), ("others_ns", ", the 63 others stopped, together")):
             for name, operation in MODELLED:
                 if what == "others_ns" and name not in ("alloc-2m", "alloc-1g"):
                     continue
