@@ -31,7 +31,7 @@ LAST = "free-demoted"
 WINDOW, READ_ONLY = ("ns that the longest window was open",
                      "ns that the longest entries were read only")
 INVALID = "ns that the longest entries were invalid"
-STATS = ("batches", "entries stepped", WINDOW, READ_ONLY, INVALID)
+STATS = ("batches", "entries stepped", "pages allocated", WINDOW, READ_ONLY, INVALID)
 FACTS = ("kernel", "qemu", "gcc", "accel", "memory", "host", "date", "commit")
 
 
@@ -94,6 +94,12 @@ class Figures:
             kinds = self.ops[rival, "alloc-2m"]["kinds"]
             return sum(n for k, n in kinds.items() if k.startswith("tlbi"))
 
+        def in_hand(rival, name):
+            # Beyond the huge pages, or beyond the seven pages of vmemmap of each.
+            op = self.ops[rival, name]
+            return (op["stats"].get("pages allocated", 0) -
+                    op["pages"] * (512 if name == "alloc-2m" else 7))
+
         def boot(rival, gib, pages, more=""):
             for b in self.data["boots"]:
                 if (b["rival"], b["gib"], b["pages"], b["more"]) == (rival, gib, pages, more):
@@ -111,6 +117,10 @@ class Figures:
             f"- To allocate the {pages} pages ours takes {tlbis('shadow')} TLBIs by range (on a "
             f"core without these {stepped / pages:.0f} for each page), those with "
             f"break-before-make {tlbis('fault')}.",
+            f"- Beyond the huge pages, {in_hand('shadow', 'alloc-2m')} pages of 4 KiB were allocated "
+            f"meanwhile, by `direct` {in_hand('direct', 'alloc-2m')}: more memory is never in hand. "
+            "To free them takes the pages that are restored, and "
+            f"{in_hand('shadow', 'free-2m')} more (`direct`: {in_hand('direct', 'free-2m')}).",
             f"- Two output addresses of ours are live for {last[WINDOW] / 1e3:.0f} thousand "
             f"instructions at most, and entries read-only for {last[READ_ONLY] / 1e6:.1f} million; "
             "with break-before-make entries are invalid for "
