@@ -117,8 +117,9 @@ class Figures:
             f"- To allocate the {pages} pages ours takes {tlbis('shadow')} TLBIs by range (on a "
             f"core without these {stepped / pages:.0f} for each page), those with "
             f"break-before-make {tlbis('fault')}.",
-            f"- Beyond the huge pages, {in_hand('shadow', 'alloc-2m')} pages of 4 KiB were allocated "
-            f"meanwhile, by `direct` {in_hand('direct', 'alloc-2m')}: more memory is never in hand. "
+            f"- Beyond the huge pages, {in_hand('shadow', 'alloc-2m')} pages of 4 KiB were "
+            f"allocated meanwhile, by `direct` {in_hand('direct', 'alloc-2m')}: more memory is "
+            "never in hand. "
             "To free them takes the pages that are restored, and "
             f"{in_hand('shadow', 'free-2m')} more (`direct`: {in_hand('direct', 'free-2m')}).",
             f"- Two output addresses of ours are live for {last[WINDOW] / 1e3:.0f} thousand "
