@@ -60,20 +60,22 @@ const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 
 /* The kinds; those of TLBI follow, by CRm and op2, where op1 is 0 (EL1). */
 enum kind {
-	INSNS, USER, DSB, DMB, ISB, CAS, ATOMIC, LDX, STX, ACQUIRE, RELEASE, SGI, WFI, WFE,
+	INSNS, USER, DSB, DSB_ST, DMB, ISB, CAS, ATOMIC, LDX, STX, ACQUIRE, RELEASE, SGI, WFI, WFE,
 	TLBI, TLBI_OTHER = TLBI + 16 * 8, NR_KINDS
 };
 
 static const char * const kind_name[TLBI] = {
-	[INSNS] = "instructions", [USER] = "user", [DSB] = "dsb", [DMB] = "dmb", [ISB] = "isb",
-	[CAS] = "cas", [ATOMIC] = "atomic", [LDX] = "ldx", [STX] = "stx", [ACQUIRE] = "acquire",
-	[RELEASE] = "release", [SGI] = "sgi", [WFI] = "wfi", [WFE] = "wfe",
+	[INSNS] = "instructions", [USER] = "user", [DSB] = "dsb", [DSB_ST] = "dsb st",
+	[DMB] = "dmb", [ISB] = "isb", [CAS] = "cas", [ATOMIC] = "atomic", [LDX] = "ldx",
+	[STX] = "stx", [ACQUIRE] = "acquire", [RELEASE] = "release", [SGI] = "sgi",
+	[WFI] = "wfi", [WFE] = "wfe",
 };
 
 static const struct {
 	uint32_t mask, value;
 	enum kind kind;
 } patterns[] = {
+	{ 0xfffff3ff, 0xd503329f, DSB_ST },	/* for stores only: it waits for no TLBI */
 	{ 0xfffff0ff, 0xd503309f, DSB },
 	{ 0xfffff3ff, 0xd503323f, DSB },	/* nXS */
 	{ 0xfffff0ff, 0xd50330bf, DMB },

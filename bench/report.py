@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 
+import model
 import results
 
 OPERATIONS = [
@@ -36,9 +37,10 @@ WALKS = [
     ("gup-small", "GUP-fast of {} pages"),
     ("gup-huge", "GUP-fast of {} pages in huge ones"),
 ]
+BUDDY = ("alloc-2m", "alloc-2m-again", "fault-2m", "reserve-2m")
 # Ours over direct.
 GOALS = {"alloc-2m": 1.3, "free-2m": 1.0, "alloc-1g": 1.05, "free-1g": 1.0, "demote-1g": 1.15}
-KINDS = ["dsb", "isb", "dmb", "cas", "ldx", "sgi"]
+KINDS = ["dsb", "dsb st", "isb", "dmb", "cas", "ldx", "sgi"]
 
 
 def table(head, rows):
@@ -64,7 +66,7 @@ class Bench:
         with open(os.path.join(directory, "facts.json"), encoding="utf-8") as f:
             self.facts = json.load(f)
         self.runs = {}
-        for rival in self.facts["rivals"]:
+        for rival in self.facts["rivals"] + ["off-blocks"]:
             for cpus in (1, 2, 4, 8):
                 path = os.path.join(directory, f"{rival}-{cpus}")
                 if os.path.exists(path + ".counts"):
@@ -73,6 +75,14 @@ class Bench:
         self.boots = {}
         for boot in self.facts["boots"]:
             self.boots[boot["name"]] = results.read(os.path.join(directory, boot["name"]))[0]
+
+    def data(self):
+        """What bench.json has of it."""
+        data = dict(self.facts)
+        data["operations"] = [{"rival": r, "cpus": c, **op}
+                              for (r, c), ops in self.runs.items() for op in ops.values()]
+        data["boots"] = [{**b, **self.boots[b["name"]]} for b in self.facts["boots"]]
+        return data
 
     def rivals(self, cpus=1):
         """The rivals that were run with so many CPUs."""
@@ -110,16 +120,42 @@ class Bench:
     def walks(self):
         """What those pay who have no pool."""
         rows = []
-        for name, text in WALKS:
-            counts = [self.count(r, name) for r in self.rivals()]
-            if any(counts):
-                off = self.count("off", name)
-                ours = self.count("shadow", name)
-                rows.append([self.label(name, text)] + [millions(c) for c in counts] +
-                            [f"{ours / off:.3f}" if ours and off else None])
+        rivals = self.rivals()
+        if ("off-blocks", 1) in self.runs:
+            rivals = ["off-blocks"] + rivals
+        for after, when in (("", ""), ("-after", ", pools have come and gone")):
+            for name, text in WALKS:
+                counts = [self.count(r, name + after) for r in rivals]
+                if any(counts):
+                    off = self.count("off", name + after)
+                    ours = self.count("shadow", name + after)
+                    rows.append([self.label(name + after, text) + when] +
+                                [millions(c) for c in counts] +
+                                [f"{ours / off:.3f}" if ours and off else None])
         return ["What others pay who look at struct pages, million instructions; all of these "
-                "kernels but direct have a page-granular vmemmap, off has HVO off:", ""] + table(
-                    ["operation"] + self.rivals() + ["shadow / off"], rows)
+                "kernels but direct have a page-granular vmemmap, off has HVO off, off-blocks is "
+                "off with `vmemmap_pagegran=off`. TCG does not show what a walk of one more "
+                "level costs:", ""] + table(
+                    ["operation"] + rivals + ["shadow / off"], rows)
+
+    def allocations(self):
+        """Memory taken on the way."""
+        rows = []
+        for name, text in OPERATIONS + SURPLUS:
+            row = [self.label(name, text)]
+            for r in self.rivals():
+                op = self.op(r, name)
+                pages = op["stats"].get("pages allocated") if op else None
+                # Those of 1 GiB do not come from the buddy allocator's lists.
+                if pages is not None and name in BUDDY:
+                    pages -= op["pages"] * 512
+                row.append(pages)
+            rows.append(row)
+        return ["Pages of 4 KiB that the buddy allocator gave, beyond the huge pages. Freeing and "
+                "demoting have to take the vmemmap's, 7 for each 2 MiB and 4095 for each 1 GiB, "
+                "before a huge page can go back; what is more than that is given back within "
+                "the operation, so that its peak is no higher than this:", ""] + table(
+                    ["operation"] + self.rivals(), rows)
 
     def sizes(self):
         """The numbers of pages in the operations of scale."""
@@ -209,12 +245,21 @@ class Bench:
     def large(self):
         """Boots of large guests."""
         rows = [[b["rival"] + (f", {b['more']}" if b["more"] else ""), b["gib"], b["pages"],
-                 millions(self.boots[b["name"]]["instructions"])]
+                 millions(self.boots[b["name"]]["instructions"]),
+                 self.boots[b["name"]]["stats"].get("MemTotal kB")]
                 for b in self.facts["boots"]]
         if not rows:
             return []
-        return ["From power-on to user space, with pages of 1 GiB from the command line:", ""] + \
-            table(["rival", "memory, GiB", "pages of 1 GiB", "million instructions"], rows)
+        lines = ["From power-on to user space, with pages of 1 GiB from the command line. What "
+                 "MemTotal lacks was taken before, as page tables are:", ""] + \
+            table(["rival", "memory, GiB", "pages of 1 GiB", "million instructions",
+                   "MemTotal, kB"], rows)
+        pages, blocks = (self.boots.get(n, {}).get("stats", {}).get("MemTotal kB")
+                         for n in ("off-boot-64-0", "off-boot-64-0-vmemmap_pagegran=off"))
+        if pages and blocks:
+            lines += [f"Page tables of the page-granular vmemmap: {blocks - pages} kB for 64 GiB.",
+                      ""]
+        return lines
 
     def cases(self):
         """Do they work?"""
@@ -232,10 +277,10 @@ class Bench:
                  f"`{f['accel']}`, {f['memory']}; {f['host']}; {f['date']}, {f['commit']}.", "",
                  "Counted by a plugin of QEMU, not timed. Emulation is not silicon: this says how "
                  "many instructions, TLBIs and barriers there are, not what one of them costs.", ""]
-        for part in (self.operations, self.each, self.walks, self.kinds, self.longest, self.others,
-                     self.large, self.cases):
+        for part in (self.operations, self.each, self.walks, self.allocations, self.kinds,
+                     self.longest, self.others, self.large, self.cases):
             lines += part()
-        return "\n".join(lines)
+        return "\n".join(lines + model.markdown(self.data()))
 
     def gnuplot(self, name, head, rows, commands):
         """Plot a table."""
@@ -284,10 +329,8 @@ plot for [i=2:LAST] DATA using 1:i with linespoints title columnheader(i)""")
 
 def main():
     bench = Bench(sys.argv[1])
-    data = dict(bench.facts)
-    data["operations"] = [{"rival": r, "cpus": c, **op}
-                          for (r, c), ops in bench.runs.items() for op in ops.values()]
-    data["boots"] = [{**b, **bench.boots[b["name"]]} for b in bench.facts["boots"]]
+    data = bench.data()
+    data["model"] = model.model(data)
     with open(os.path.join(sys.argv[1], "bench.json"), "w", encoding="utf-8") as f:
         json.dump(data, f, indent=1)
     with open(os.path.join(sys.argv[1], "bench.md"), "w", encoding="utf-8") as f:

@@ -305,6 +305,12 @@ run "shellcheck" shellcheck scripts/*.sh models/*.sh tests/boot/*.sh .ci/run
 run "shellcheck, what lib.sh brings in" shellcheck -a scripts/lib.sh
 run "no trailing space, no path of this machine" text_clean
 run "every way a boot ends has its exit code" boots_are_judged
+export PYTHONDONTWRITEBYTECODE=1
+run "the cost model gives what was worked out by hand" bench/model.py check
+twin "a DSB more in the cost model is noticed" 'by hand' bench/model.py check busted
+run "README has the figures of bench/results.json" bench/readme.py check bench/results.json README.md
+twin "a figure that is another is noticed" '-| free them | ' \
+	bench/readme.py check bench/results.json README.md busted
 if [ -n "$dir" ]; then
 	run "series and directory agree" series_matches_directory
 	run "patches are in form" patches_in_form

@@ -9,8 +9,8 @@
  *
  * clock is the guest's: with QEMU's -icount shift=0,sleep=off, a nanosecond for each
  * instruction, and besides what was slept, for then the clock jumps to the next
- * timer. COUNTERs are the differences of debugfs vmemmap_shadow/stats,
- * and of vmemmap_bbm, which the rivals have.
+ * timer. COUNTERs are the differences of debugfs vmemmap_shadow/stats, of vmemmap_bbm,
+ * which the rivals have, and of some lines of /proc/vmstat.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@
 
 #define STATS "/sys/kernel/debug/vmemmap_shadow/stats"
 #define RIVAL_STATS "/sys/kernel/debug/vmemmap_bbm"
-#define MAX_STATS 32
+#define MAX_STATS 64
 #define MAX_OPS 64
 
 struct stats {
@@ -67,11 +67,43 @@ static void add_stats(struct stats *s, const char *path)
 		fclose(f);
 }
 
+static void add_stat(struct stats *s, const char *name, long value)
+{
+	if (s->nr == MAX_STATS)
+		fatal("more than %d counters", MAX_STATS);
+	snprintf(s->name[s->nr], sizeof(s->name[0]), "%s", name);
+	s->value[s->nr++] = value;
+}
+
+/* Pages that the buddy allocator gave, and what compaction did. */
+static void add_vmstat(struct stats *s)
+{
+	FILE *f = fopen("/proc/vmstat", "r");
+	long value, allocated = 0;
+	char name[128];
+
+	if (!f)
+		fatal("/proc/vmstat: %s", strerror(errno));
+	while (fscanf(f, "%127s %ld", name, &value) == 2) {
+		if (!strncmp(name, "pgalloc_", 8))
+			allocated += value;
+		else if (!strcmp(name, "pgmigrate_success"))
+			add_stat(s, "pages-migrated", value);
+		else if (!strcmp(name, "compact_migrate_scanned"))
+			add_stat(s, "scanned-to-migrate", value);
+		else if (!strcmp(name, "compact_free_scanned"))
+			add_stat(s, "scanned-for-free", value);
+	}
+	fclose(f);
+	add_stat(s, "pages-allocated", allocated);
+}
+
 static void read_stats(struct stats *s)
 {
 	s->nr = 0;
 	add_stats(s, STATS);
 	add_stats(s, RIVAL_STATS);
+	add_vmstat(s);
 }
 
 static long now_ns(void)
@@ -368,26 +400,29 @@ static void gup(const char *name, unsigned char *p, unsigned long size)
 
 /*
  * What those pay who look at struct pages, pool or no pool: kpageflags, compaction, reads
- * of the page cache, GUP-fast of small pages and of a huge one.
+ * of the page cache, GUP-fast of small pages and of a huge one. "after" goes to the names:
+ * pools have come and gone, and memory does not look the same any more.
  */
 static int walks(void)
 {
+	const char *when = option("after") ? "-after" : "";
 	static char buf[1 << 16];
 	const unsigned long size = 8 * KB * KB;
 	unsigned char *p;
+	char name[32];
 	long n = 0;
 	int fd;
 
 	sizes();
 	compact();
 	fd = open("/proc/kpageflags", O_RDONLY);
-	op_begin("kpageflags");
+	op_begin("kpageflags%s", when);
 	for (ssize_t got; (got = read(fd, buf, sizeof(buf))) > 0;)
 		n += got / 8;
 	op_end(n);
 	close(fd);
 
-	op_begin("compact");
+	op_begin("compact%s", when);
 	write_long("/proc/sys/vm/compact_memory", 1);
 	op_end(n);
 
@@ -396,7 +431,7 @@ static int walks(void)
 		if (write(fd, buf, sizeof(buf)) != sizeof(buf))
 			fatal("/tmp/walks: %s", strerror(errno));
 	lseek(fd, 0, SEEK_SET);
-	op_begin("page-cache");
+	op_begin("page-cache%s", when);
 	while (read(fd, buf, sizeof(buf)) > 0)
 		;
 	op_end(size / (page_kb * KB));
@@ -406,12 +441,14 @@ static int walks(void)
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
-	gup("gup-small", p, size);
+	snprintf(name, sizeof(name), "gup-small%s", when);
+	gup(name, p, size);
 	munmap(p, size);
 
 	pool_set(mib2, 4);
 	p = map_pages(mib2, 4);
-	gup("gup-huge", p, 4 * mib2->size_kb * KB);
+	snprintf(name, sizeof(name), "gup-huge%s", when);
+	gup(name, p, 4 * mib2->size_kb * KB);
 	munmap(p, 4 * mib2->size_kb * KB);
 	pool_set(mib2, 0);
 	print_ops();
@@ -421,6 +458,7 @@ static int walks(void)
 /*
  * All that was executed since power-on, with pages=N of 1 GiB from the command line. They
  * stay, for freeing them would touch the memory of a guest that is larger than the host.
+ * What MemTotal lacks was taken before the buddy allocator was there, as page tables are.
  */
 static int boot(void)
 {
@@ -431,6 +469,7 @@ static int boot(void)
 	the_op->pages = number("pages", 0);
 	the_op->clock = now_ns();
 	read_stats(&the_op->diff);
+	add_stat(&the_op->diff, "MemTotal-kB", meminfo_kb("MemTotal"));
 	if (hstate_get(gib1, "nr_hugepages") != the_op->pages)
 		fail("%ld pages of %ld", hstate_get(gib1, "nr_hugepages"), the_op->pages);
 	print_ops();
