@@ -10,6 +10,7 @@
 export GRANULE=4k BIG=0
 unset BOOT RUN RECORD
 began=$SECONDS
+[ -n "${KSRC:-}" ] || base_ready check
 lock
 deps kernel guest qemu kunit series lint writers models bench
 export MUTANTS="optimize-no-tlbi-after-join reference-test-before-only"

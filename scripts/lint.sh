@@ -65,13 +65,18 @@ kernel_doc_twin()
 }
 
 # documents_build FILE...: build them, by themselves, as the kernel's own conf.py
-# has it. FILE lies in the tree, or is one made up here.
+# has it. FILE lies in the tree, or is one made up here. (conf.py of 7.3 wants to know
+# the tree, and MAINTAINERS beside a directory of this name.)
 documents_build()
 {
-	local pages=$build/doc/pages html=$build/doc/html f name said bad=0
+	local pages=$build/doc/Documentation html=$build/doc/html f name said bad=0
+	local -a bin=()
 
 	rm -rf "$build/doc"
 	mkdir -p "$pages"
+	cp "$tree/MAINTAINERS" "$build/doc"
+	! grep -q '^kerneldoc_bin' "$tree/Documentation/conf.py" ||
+		bin=(-D "kerneldoc_bin=$tree/scripts/kernel-doc")
 	printf 'Ours\n====\n\n.. toctree::\n\n' >"$pages/index.rst"
 	for f; do
 		name=${f#"$tree/Documentation/"}
@@ -81,8 +86,8 @@ documents_build()
 		echo "   ${name%.rst}" >>"$pages/index.rst"
 	done
 	# The tree shares its files with the pristine source: leave no bytecode there.
-	said=$(PYTHONDONTWRITEBYTECODE=1 sphinx-build -q -E -b html -c "$tree/Documentation" \
-		-D kerneldoc_srctree="$tree" -D kerneldoc_bin="$tree/scripts/kernel-doc" \
+	said=$(srctree=$tree PYTHONDONTWRITEBYTECODE=1 sphinx-build -q -E -b html \
+		-c "$tree/Documentation" -D kerneldoc_srctree="$tree" ${bin[@]+"${bin[@]}"} \
 		-D version="$src_version" -D release="$src_version" \
 		"$pages" "$html" 2>&1) || bad=1
 	# What conf.py says anyway, and programs that only documents with figures need.
@@ -121,8 +126,9 @@ documents_twin()
 # there. The kernel's script looks into what git tracks.
 references_found()
 {
-	local work=$build/references f said
+	local work=$build/references f said check=$tree/tools/docs/documentation-file-ref-check
 
+	[ -f "$check" ] || check=$tree/scripts/documentation-file-ref-check
 	rm -rf "$work"
 	git init -q "$work"
 	# Hard links, for the script to find; nothing writes into them.
@@ -134,7 +140,7 @@ references_found()
 	cp "$top/MAINTAINERS" "$work"
 	[ $# -eq 0 ] || cp "$1" "$work"
 	git -C "$work" add -f MAINTAINERS "${zone[@]}" "${@##*/}"
-	said=$(cd "$work" && perl "$tree/scripts/documentation-file-ref-check" --warn 2>&1) ||
+	said=$(cd "$work" && perl "$check" --warn 2>&1) ||
 		{ printf '%s\n' "$said"; return 1; }
 	[ -z "$said" ] || { printf '%s\n' "$said"; return 1; }
 }

@@ -26,9 +26,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Where stores by type are looked for, and the fields of struct page.
 STORES_IN = ['mm', 'arch/arm64', 'kernel', 'include/linux', 'virt']
 FIELDS = ('flags|lru|mlock_count|buddy_list|pcp_list|mapping|index|share|private|'
-          'pp_magic|pp|_pp_mapping_pad|dma_addr|pp_ref_count|compound_head|pgmap|'
-          'zone_device_data|rcu_head|_mapcount|page_type|_refcount|memcg_data|'
-          'virtual|_last_cpupid')
+          'pp_magic|pp|_pp_mapping_pad|dma_addr|pp_ref_count|compound_head|'
+          'compound_info|pgmap|zone_device_data|rcu_head|_mapcount|page_type|'
+          '_refcount|memcg_data|virtual|_last_cpupid')
 FIELD = r'(->|\.)(' + FIELDS + r')\b'
 ASSIGNED = FIELD + r'(\.\w+)* *(([-+*/|&^]|<<|>>)?=[^=]|\+\+|--)'
 ADDRESS = r'&[^;]*' + FIELD
