@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -305,6 +306,15 @@ long meminfo_kb(const char *name)
 long shadow_stat(const char *name)
 {
 	return sum_of("/sys/kernel/debug/vmemmap_shadow/stats", name);
+}
+
+const char *at_rest(void)
+{
+	struct utsname u;
+
+	if (uname(&u))
+		fatal("uname: %s", strerror(errno));
+	return atoi(u.release) < 7 ? "SHARED" : "JOINED";
 }
 
 unsigned long nr_tails(const struct hstate *h)

@@ -54,6 +54,8 @@ unsigned long known_kb(void);
 long meminfo_kb(const char *name);
 /* A value of debugfs vmemmap_shadow/stats. */
 long shadow_stat(const char *name);
+/* The state of an entry that is given back: without fake heads it stays read-only. */
+const char *at_rest(void);
 /* Tail entries of a page of this size. */
 unsigned long nr_tails(const struct hstate *h);
 

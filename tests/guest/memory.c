@@ -330,7 +330,7 @@ static void shared_of(unsigned long from, unsigned long to, unsigned long *insid
 			fatal("a line of state: %s", buf);
 		if (!first)
 			first = a;
-		if (strcmp(name, "SHARED"))
+		if (strcmp(name, at_rest()))
 			continue;
 		for (; a < b; a += page_kb * KB) {
 			unsigned long at = lowest + (a - first) / (page_kb * KB) * each;
