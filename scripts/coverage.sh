@@ -2,7 +2,7 @@
 # make coverage: which lines and branches of vmemmap_shadow*.c the KUnit suites reach,
 # counted by gcov; out/coverage-GRANULE.txt lists those that they do not.
 #
-# A kernel of its own: only that object is profiled, and lockdep is on, which finds
+# A kernel of its own: only those objects are profiled, and lockdep is on, which finds
 # nothing either. KUnit runs before init does; init writes the counts to the console.
 . "$(dirname "$0")/lib.sh"
 

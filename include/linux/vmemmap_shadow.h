@@ -102,9 +102,10 @@ bool __vmemmap_shadow_fault(unsigned long addr, unsigned long esr);
  * Context: Where the kernel may store to a struct page and take an exception:
  * any task, softirq, hardirq and NMI, pseudo-NMIs and perf events included.
  * Not SDEI handlers, in which the kernel must take no exception. Waits for
- * nobody, allocates nothing, and takes no lock of its own; rcu_read_unlock()
- * may take one of RCU's if the task was preempted in here. No probe can be
- * put on it. For addresses outside the vmemmap it costs a comparison.
+ * nobody and takes no lock of its own; rcu_read_unlock() may take one of RCU's
+ * if the task was preempted in here. It allocates nothing, but where tails share
+ * one page for a zone, and there without waiting. No probe can be put on it. For
+ * addresses outside the vmemmap it costs a comparison.
  * Return: true if the fault is dealt with; false if it is not one of these,
  * reads, faults on larger mappings and on entries that are read-only without a
  * state to say so included.

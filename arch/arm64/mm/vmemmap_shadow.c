@@ -280,8 +280,9 @@ NOKPROBE_SYMBOL(shadow_recover);
 
 /*
  * A store met a vmemmap entry that did not let it through. Interrupts may be
- * off, and this may be an NMI: nobody is waited for and nothing is allocated,
- * and the only stores are to entries that are SEALED or JOINED, and to counters.
+ * off, and this may be an NMI: nobody is waited for, no lock is, and the only stores
+ * are to entries that are SEALED or JOINED, to counters, and to a page that nothing
+ * maps yet, where a base takes one.
  * Not in SDEI handlers, which must not take an exception at all.
  */
 bool __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
@@ -593,7 +594,8 @@ static unsigned int shadow_part_range(struct shadow_member *m, unsigned int lo,
 }
 
 /**
- * vmemmap_shadow_optimize_windows() - take folios along the chain, OWNED to SHARED
+ * vmemmap_shadow_optimize_windows() - take folios along the chain, OWNED to where
+ *				       alias tails rest
  * @b:		the batch
  *
  * An entry that somebody has stored through meanwhile, or whose page holds anything
@@ -654,7 +656,7 @@ void vmemmap_shadow_optimize_windows(struct shadow_batch *b)
  * @b:		the batch, with a page in hand for each entry that maps the
  *		head's page
  *
- * All entries start SHARED or OWNED. A batch with an entry that a stray writer
+ * All entries start OWNED, or where alias tails rest. A batch with an entry that a stray writer
  * took back, or barred, is tried again, with all the TLBI rounds, a bounded number
  * of times.
  *

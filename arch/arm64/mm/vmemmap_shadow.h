@@ -72,9 +72,7 @@ static_assert(VMEMMAP_SHADOW_NR_STATES == SHADOW_NR_TAGS);
  * @folio:	the folio
  * @ptep:	the entry that maps its head's page
  * @pages:	pages in hand: parted from an entry, or allocated for one. Each
- *		is for one entry only, whose address page_private() has: the
- *		vmemmap of boot memory, which memblock allocated, must not get
- *		into that of memory which can be hot-removed, or the reverse.
+ *		is for one entry only, whose address page_private() has.
  * @joined:	how many of its entries were joined
  * @was:	what its tails share, or shall, and what that held
  */

@@ -302,11 +302,7 @@ static void shadow_spare_refill(void)
 		shadow_spare_put(page);
 }
 
-/**
- * vmemmap_shadow_spare() - a page for an entry, in any context
- *
- * Return: it, or NULL.
- */
+/* A page for an entry, in any context; NULL if there is none. */
 static struct page *shadow_spare_get(void)
 {
 	struct page *page = alloc_pages_nolock(0, NUMA_NO_NODE, 0);
