@@ -740,6 +740,8 @@ static void raw_tails_of_boot_memory_become_plain_tails(struct kunit *test)
 {
 	const long refused =
 		vmemmap_shadow_counter("folios refused, tail not plain");
+	const long left =
+		vmemmap_shadow_counter("entries left unjoined, tail not plain");
 	unsigned int rounds;
 	struct folio *folio;
 	unsigned long size;
@@ -758,6 +760,9 @@ static void raw_tails_of_boot_memory_become_plain_tails(struct kunit *test)
 	expect_counts(test, rounds, rounds, 1, 0, nr_tails(folio));
 	KUNIT_EXPECT_EQ_MSG(test, refused,
 			    vmemmap_shadow_counter("folios refused, tail not plain"),
+			    "raw tails were refused");
+	KUNIT_EXPECT_EQ_MSG(test, left,
+			    vmemmap_shadow_counter("entries left unjoined, tail not plain"),
 			    "raw tails were refused");
 	expect_optimized(test, folio);
 
