@@ -99,7 +99,7 @@ table_complete()
 	while read -r function; do
 		grep -qF -- "$function()" "$dir/table.rst" ||
 			{ echo "$(rel "$dir/table.rst") does not name $function()"; bad=1; }
-	done < <(awk '!/^#/ && $2 ~ /^(rcu|plain|same|lock)$/ { split($1, s, ":"); print s[2] }' "$list" | sort -u)
+	done < <(awk '!/^#/ && $2 ~ /^(rcu|late|plain|same|lock)$/ { split($1, s, ":"); print s[2] }' "$list" | sort -u)
 	return $bad
 }
 
