@@ -5,7 +5,7 @@
 
 RECORD=${RECORD:-}
 one_of RECORD "$RECORD" "" 0 1
-baseline=$top/bench/baseline.json
+baseline=$top/bench/baseline.json	# of the default base
 
 # counts NAME: a boot that is counted.
 counts()
@@ -42,6 +42,7 @@ lock
 deps kernel guest qemu bench
 checks_begin bench-check "${RECORD#0}"
 source_get bench-check
+[ "$base" = "$default_base" ] || baseline=$top/bench/$base/baseline.json
 tree_update
 guest_kernel guest-4k 4k
 initrd_build arm64
@@ -53,9 +54,12 @@ export PYTHONDONTWRITEBYTECODE=1
 
 run "the operations are counted" counts check
 if [ "$RECORD" = 1 ]; then
+	mkdir -p "$(dirname "$baseline")"
 	run "the baseline is written" "$top/bench/check.py" record "$baseline" "$path" \
 		"$src_version" "$gcc"
 	cat "$baseline"
+elif [ ! -f "$baseline" ]; then
+	skip "instructions: there is no $(rel "$baseline") yet, RECORD=1 writes one" 2
 elif [ "$(jq -r '.kernel + " " + .gcc' "$baseline")" != "$src_version $gcc" ]; then
 	skip "instructions: the baseline is of $(jq -r '"Linux \(.kernel), gcc \(.gcc)"' "$baseline")" 2
 else

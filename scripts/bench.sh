@@ -14,7 +14,7 @@ one_of RECORD "$RECORD" "" 0 1
 [ "$RECORD" != 0 ] || RECORD=
 [ "$QUICK" != 0 ] || QUICK=
 [ "$PROFILE" != 0 ] || PROFILE=
-mapfile -t all < <(sed -n 's/^\([a-z-]*\):.*/\1/p' "$top/bench/rivals/series")
+mapfile -t all < <(sed -n 's/^\([a-z-]*\):.*/\1/p' "$(rivals_dir)/series")
 rivals=("${all[@]}")
 [ -z "$RIVALS" ] || read -ra rivals <<<"$RIVALS"
 for r in "${rivals[@]}"; do
@@ -22,6 +22,8 @@ for r in "${rivals[@]}"; do
 done
 [ -z "$RECORD" ] || [ -z "$QUICK$RIVALS$PROFILE" ] ||
 	die $E_USAGE "RECORD=1 is for all of make bench, without QUICK, RIVALS and PROFILE"
+[ -z "$RECORD" ] || [ "$base" = "$default_base" ] ||
+	die $E_USAGE "RECORD=1 is for Linux $default_base: the figures in README.md are of that"
 
 # profile NAME: where the instructions of a boot went.
 profile()

@@ -17,10 +17,20 @@ bench_plugin()
 	echo "$stamp" >"$dir/count.built"
 }
 
-# rival_line NAME: what bench/rivals/series says of it, a word a line: the base, patches.
+# rivals_dir: those of this base.
+rivals_dir()
+{
+	if [ "$base" = "$default_base" ]; then
+		echo "$top/bench/rivals"
+	else
+		echo "$top/bench/rivals/$base"
+	fi
+}
+
+# rival_line NAME: what the series says of it, a word a line: the base, patches.
 rival_line()
 {
-	sed -n "s/^$1:[[:space:]]*//p" "$top/bench/rivals/series" | tr ' ' '\n' | sed '/^$/d'
+	sed -n "s/^$1:[[:space:]]*//p" "$(rivals_dir)/series" | tr ' ' '\n' | sed '/^$/d'
 }
 
 # rival_stage BASE-DIR: the files of $patches as they are there, in $stage, and patched.
@@ -57,14 +67,14 @@ rival_kernel()
 		guest_kernel guest-4k 4k
 		;;
 	ours/*)
-		patches=("${patches[@]/#/$top/bench/rivals/}")
+		patches=("${patches[@]/#/$(rivals_dir)/}")
 		rival_stage "$tree"
 		rival_of_ours
 		;;
 	pristine/*)
 		first=$(patches_dir)
 		patches=("$first/$(series_patches "$first" | head -n 1)"
-			"${patches[@]/#/$top/bench/rivals/}")
+			"${patches[@]/#/$(rivals_dir)/}")
 		rival_stage "$src"
 		rival_of_pristine
 		;;
