@@ -2,7 +2,8 @@
 # make mutants: break vmemmap_shadow*.c in one place after the other; each time the
 # case that tests/mutants/manifest names must fail, with the message it names.
 # MUTANTS="NAME..." runs only those. Those for one base alone are in tests/mutants/BASE/,
-# with a manifest of their own; a patch names a file as the kernel's tree does.
+# with a manifest of their own, which may name another message for one of all bases; a
+# patch names a file as the kernel's tree does.
 #
 # A mutant is a small patch. It is killed, or it survives, or it is void: it does
 # not apply or build, or something else fails, or the case fails without it, too.
@@ -13,10 +14,11 @@ GRANULE=${GRANULE:-4k} MUTANTS=${MUTANTS:-}
 one_of GRANULE "$GRANULE" 4k 16k 64k
 granule_symbol=CONFIG_ARM64_${GRANULE^^}_PAGES=y
 
-# field NAME N: a field of a mutant's line.
+# field NAME N: a field of a mutant's line; what the base's manifest says counts.
 field()
 {
-	awk -F ' *[|] *' -v name="$1" -v n="$2" '$1 == name { print $n }' "${manifests[@]}"
+	awk -F ' *[|] *' -v name="$1" -v n="$2" '$1 == name { v = $n }
+		END { if (v != "") print v }' "${manifests[@]}"
 }
 
 # mutant_path NAME: its patch.
@@ -32,15 +34,16 @@ mutant_path()
 # choose: set all and names, the mutants of this base and those to run.
 choose()
 {
-	local f p m again
+	local f p m
 
 	manifests=("$top/tests/mutants/manifest")
 	[ ! -f "$top/tests/mutants/$base/manifest" ] ||
 		manifests+=("$top/tests/mutants/$base/manifest")
-	mapfile -t all < <(awk -F ' *[|] *' '!/^#/ && NF == 3 { print $1 }' "${manifests[@]}")
-	again=$(printf '%s\n' "${all[@]}" | sort | uniq -d)
-	[ -z "$again" ] || die $E_USAGE "More than one line of tests/mutants/ is about: $again"
+	mapfile -t all < <(awk -F ' *[|] *' '!/^#/ && NF == 3 && !n[$1]++ { print $1 }' \
+		"${manifests[@]}")
 	for f in "${manifests[@]}"; do
+		m=$(awk -F ' *[|] *' '!/^#/ && n[$1]++ { print $1 }' "$f")
+		[ -z "$m" ] || die $E_USAGE "More than one line of $(rel "$f") is about: $m"
 		for p in "${f%manifest}"*.patch; do
 			awk -F ' *[|] *' -v name="$(basename "$p" .patch)" '
 				$1 == name { n++ } END { exit !n }' "$f" ||

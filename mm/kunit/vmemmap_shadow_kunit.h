@@ -11,12 +11,15 @@
 #include <linux/sizes.h>
 
 #include "../../arch/arm64/mm/vmemmap_shadow.h"
+#include "vmemmap_shadow_share_kunit.h"
 
 #define PAGES_PER_ENTRY	(PAGE_SIZE / sizeof(struct page))
 /* struct pages that belong to the folio itself. */
 #define HEAD_PAGES	(sizeof(struct folio) / sizeof(struct page))
 /* Entries of a window. */
 #define WINDOW		(SZ_2M / PAGE_SIZE)
+/* Steps from OWNED to where alias tails rest; a TLBI round follows each. */
+#define STEPS_TO_REST	((unsigned int)SHADOW_AT_REST)
 
 /* Call an operation itself, instead of what replaces it in this thread. */
 #define REAL(call)							\
@@ -48,7 +51,7 @@ enum where { SYNTHETIC, LIVE };
 
 extern const char * const where_name[];
 /* For KUNIT_CASE_PARAM(): first the one, then the other. */
-const void *where_gen_params(const void *prev, char *desc);
+GEN_PARAMS(where_gen_params);
 
 /* Either of these, not raw. */
 struct folio *folio_at(struct kunit *test, enum where where, unsigned long size);
@@ -62,6 +65,58 @@ void expect_restored(struct kunit *test, struct folio *folio);
 /* All entries SHARED, and everybody finds the head. */
 void expect_optimized(struct kunit *test, struct folio *folio);
 void expect_partly_optimized(struct kunit *test, struct folio *folio, unsigned int left);
+
+pte_t tail_entry(const struct folio *folio, unsigned int n);
+pte_t head_entry(const struct folio *folio);
+void expect_readers_find_head(struct kunit *test, struct folio *folio);
+
+/* Step all tail entries, and see to it that nobody has the old ones. */
+void step_all(struct kunit *test, struct folio *folio,
+	      enum vmemmap_shadow_state from, enum vmemmap_shadow_state to);
+
+/* So many of PMD_SIZE, at the start of a list. */
+void make_folios(struct kunit *test, struct list_head *list, unsigned int nr);
+
+/* What a suite starts and ends each case with. */
+int shadow_test_init(struct kunit *test);
+void shadow_test_exit(struct kunit *test);
+/* Grace periods since then. */
+extern int nr_waits;
+
+/* Stand in for vmemmap_shadow_wait_readers(). */
+void wait_for_nobody(void);
+
+/* Stray stores to one tail: where, when a window is held open, and away with them. */
+extern unsigned long *under_fire;
+void aim_at(struct folio *folio);
+void fire(struct folio *folio, unsigned int lo, unsigned int hi);
+void stray_wipe(struct folio *folio);
+
+/* ------------------------------------------------------------------------ */
+/* Each base has its own: vmemmap_shadow_share_kunit.c			    */
+
+/* A compound page of the page allocator's, frozen; NULL if there is none. */
+struct folio *frozen_folio(unsigned int order, gfp_t gfp);
+/* A compound page of an order, of which so many struct pages are made. */
+void make_compound(struct folio *folio, unsigned int order, unsigned long nr);
+/* What such folios share is there, and what it is. */
+void make_shared(struct kunit *test, struct folio *folio);
+unsigned long shared_pfn(const struct folio *folio);
+/* Has anybody stored to what must never change? */
+bool shared_is_changed(const struct folio *folio);
+bool is_plain_tail(const struct page *page, const struct folio *folio);
+/* What optimizing and restoring leave of the head's page. */
+void wipe_head_page(struct page *page);
+/* Around each case. */
+void base_test_init(void);
+void base_test_exit(struct kunit *test);
+
+/* Where a store to a read-only entry leaves it. */
+static inline enum vmemmap_shadow_state opened_from(enum vmemmap_shadow_state state)
+{
+	return state == VMEMMAP_SHADOW_JOINED && SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED ?
+	       VMEMMAP_SHADOW_SHARED : VMEMMAP_SHADOW_OWNED;
+}
 
 /* Tail entries; none if all of its struct pages share a page. */
 static inline unsigned int nr_tails(const struct folio *folio)

@@ -25,6 +25,9 @@
 #include <linux/vmemmap_shadow_boot.h>
 #include <linux/vmstat.h>
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
 #include <asm/barrier.h>
 
 #include "vmemmap_shadow.h"
@@ -303,13 +306,17 @@ static void shadow_spare_refill(void)
 }
 
 /* A page for an entry, in any context; NULL if there is none. */
-static struct page *shadow_spare_get(void)
+VISIBLE_IF_KUNIT struct page *vmemmap_shadow_spare_get(void)
 {
-	struct page *page = alloc_pages_nolock(0, NUMA_NO_NODE, 0);
+	struct page *page;
+
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_spare_get);
+
+	page = alloc_pages_nolock(0, NUMA_NO_NODE, 0);
 
 	return page ?: this_cpu_xchg(shadow_spare, NULL);
 }
-NOKPROBE_SYMBOL(shadow_spare_get);
+NOKPROBE_SYMBOL(vmemmap_shadow_spare_get);
 
 /*
  * Part the entry, to a page that is filled while nothing maps it: the shared page
@@ -318,7 +325,7 @@ NOKPROBE_SYMBOL(shadow_spare_get);
  */
 int vmemmap_shadow_stray_write(pte_t *ptep, unsigned long addr, pte_t pte)
 {
-	struct page *page = shadow_spare_get();
+	struct page *page = vmemmap_shadow_spare_get();
 
 	if (!page) {
 		/* As on other architectures, where each such store is an oops. */

@@ -61,4 +61,8 @@ static inline bool vmemmap_shadow_in_use(void)
 	return READ_ONCE(vmemmap_shadow_used);
 }
 
+#if IS_ENABLED(CONFIG_KUNIT)
+struct page *vmemmap_shadow_spare_get(void);
+#endif
+
 #endif /* _ARM64_MM_VMEMMAP_SHADOW_SHARE_H */
