@@ -22,8 +22,8 @@ struct page;
  * @VMEMMAP_SHADOW_OWNED:	maps its own page, read-write. An entry that was
  *				never touched is in this state.
  * @VMEMMAP_SHADOW_SEALED:	maps its own page, read-only.
- * @VMEMMAP_SHADOW_JOINED:	maps the head's vmemmap page, read-only.
- * @VMEMMAP_SHADOW_SHARED:	maps the head's vmemmap page, read-write.
+ * @VMEMMAP_SHADOW_JOINED:	maps the page that tails share, read-only.
+ * @VMEMMAP_SHADOW_SHARED:	maps the page that tails share, read-write.
  * @VMEMMAP_SHADOW_NR_STATES:	how many states there are.
  *
  * The value is the tag which the entry itself carries in two of its software
@@ -163,18 +163,18 @@ static inline bool vmemmap_shadow_refuses(void)
  */
 
 /**
- * vmemmap_shadow_optimize_folio() - map a folio's tail entries to its head's
- *				     vmemmap page and free theirs
+ * vmemmap_shadow_optimize_folio() - map a folio's tail entries to the page that
+ *				     tails share and free theirs
  * @folio:	a HugeTLB folio with a frozen reference count, owned by the
  *		caller alone
  *
  * Best effort: folio_test_hugetlb_vmemmap_optimized() tells the outcome. A
- * folio that is already optimized, whose vmemmap is self-hosted (see
- * memory_hotplug.memmap_on_memory), or with a tail page that carries anything
- * of its own is left as it was. Needs no memory.
+ * folio that is already optimized, or whose vmemmap is self-hosted (see
+ * memory_hotplug.memmap_on_memory), is left as it was; so is an entry with a
+ * tail page that carries anything of its own. Needs no memory.
  *
- * Context: Process context. Sleeps: waits for one RCU grace period, and for
- * another only while a stray writer is in the fault handler.
+ * Context: Process context. Sleeps: waits for one RCU grace period, if whoever
+ * looks at a tail has to be waited for at all (SHADOW_WAITS_FOR_READERS).
  */
 void vmemmap_shadow_optimize_folio(struct folio *folio);
 
@@ -184,9 +184,8 @@ void vmemmap_shadow_optimize_folio(struct folio *folio);
  *		vmemmap_shadow_optimize_folio()'s conditions apply. The list
  *		belongs to the caller alone; its order stays as it is.
  *
- * Context: Process context. Sleeps: waits for one RCU grace period in all, for
- * none if there is nothing to optimize, and for another only while a stray
- * writer is in the fault handler.
+ * Context: Process context. Sleeps: as vmemmap_shadow_optimize_folio(), with one
+ * RCU grace period in all, and none if there is nothing to optimize.
  */
 void vmemmap_shadow_optimize_folios(struct list_head *folios);
 

@@ -11,8 +11,8 @@
 /* The tag that a vmemmap entry carries; 0 is what an untouched one has. */
 #define SHADOW_TAG_OWNED	0	/* maps its own page, read-write */
 #define SHADOW_TAG_SEALED	1	/* maps its own page, read-only */
-#define SHADOW_TAG_JOINED	2	/* maps the head's page, read-only */
-#define SHADOW_TAG_SHARED	3	/* maps the head's page, read-write */
+#define SHADOW_TAG_JOINED	2	/* maps the shared page, read-only */
+#define SHADOW_TAG_SHARED	3	/* maps the shared page, read-write */
 #define SHADOW_NR_TAGS		4
 
 #define SHADOW_TAG_BIT(tag)	(1 << (tag))

@@ -13,19 +13,20 @@
  *	OWNED  ---seal-->  SEALED  ---join-->  JOINED  ---open-->  SHARED
  *	OWNED  <--open---  SEALED  <--part---  JOINED  <--seal---  SHARED
  *
- *	own page, rw       own page, ro        head's page, ro     head's page, rw
+ *	own page, rw       own page, ro       shared page, ro     shared page, rw
  *
- * seal and open change the permission only, join and part change the output
+ * What the tails of a folio share, and whether they rest JOINED or SHARED, is
+ * another thing on each kernel: vmemmap_shadow_share.c. seal and open change the permission only, join and part change the output
  * address only. Between two steps of an entry stands a completed TLBI. While
  * an entry is read-only, the contents of its page are prepared through the
  * page's other mapping, its alias in the linear map.
  *
  * All tail entries of a folio are sealed before the first of them is joined or
  * parted, and none is opened before the last one was. So nobody gets to write
- * through one of them without a fault, and the fault handler bars what is
- * read-only from further steps before it lets a store to the head's page
- * through: contents that have to be equal are, in every word. An entry that
- * cannot be joined is opened with its own page.
+ * through one of them without a fault, and the fault handler lets no store
+ * through to a page that others map, too, before it has barred them from
+ * further steps, or parted the entry: contents that have to be equal are, in
+ * every word. An entry that cannot be joined ends with its own page.
  *
  * See Documentation/mm/vmemmap_shadow.rst for the argument. The letters in
  * brackets are those of its barrier pairs.
@@ -639,7 +640,7 @@ void vmemmap_shadow_optimize_windows(struct shadow_batch *b)
 	if (SHADOW_AT_REST == VMEMMAP_SHADOW_JOINED)
 		return;
 
-	/* Not before the last join: whoever may write to the head's page now may. */
+	/* Not before the last join: whoever may write to the shared page now may. */
 	shadow_step_those(b, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);
 	if (left) {
 		for_each_in_batch(m, i, b)
@@ -654,7 +655,7 @@ void vmemmap_shadow_optimize_windows(struct shadow_batch *b)
 /**
  * vmemmap_shadow_restore_windows() - take folios back to OWNED
  * @b:		the batch, with a page in hand for each entry that maps the
- *		head's page
+ *		shared page
  *
  * All entries start OWNED, or where alias tails rest. A batch with an entry that a stray writer
  * took back, or barred, is tried again, with all the TLBI rounds, a bounded number
@@ -677,7 +678,7 @@ int vmemmap_shadow_restore_windows(struct shadow_batch *b)
 		if (SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED) {
 			shadow_unbar(b);
 			shadow_step_those(b, VMEMMAP_SHADOW_SHARED, VMEMMAP_SHADOW_JOINED);
-			/* From here on no store reaches the head's page this way. */
+			/* From here on no store reaches the shared page this way. */
 			vmemmap_shadow_round(b);
 		}
 		vmemmap_shadow_hold(b->member[0]->folio, 0, b->nr_tails);
@@ -705,7 +706,7 @@ int vmemmap_shadow_restore_windows(struct shadow_batch *b)
 			opened = shadow_window_open();
 			for_each_in_batch(m, i, b)
 				steps += shadow_part_range(m, lo, hi, &filled);
-			/* From here on nothing reads the head's page this way. */
+			/* From here on nothing reads the shared page this way. */
 			shadow_window_close(b, lo, hi, opened);
 			shadow_count(SHADOW_STEPS, steps);
 

@@ -325,7 +325,7 @@ static inline struct page *shadow_take_page(struct list_head *pages, unsigned lo
  * vmemmap_shadow_prepare() - get a folio ready to be optimized
  * @m:		the folio, whose entries are all OWNED
  *
- * Return: false if its head's page holds anything that is not to be shared.
+ * Return: false if there is nothing that it may share.
  */
 bool vmemmap_shadow_prepare(struct shadow_member *m);
 
