@@ -303,13 +303,13 @@ bool __vmemmap_shadow_fault(unsigned long addr, unsigned long esr)
 
 	/*
 	 * [L]: counted before the entry is read, fully ordered. Pairs with
-	 * shadow_wait_handlers(), behind the round that follows a seal: either
-	 * the updater sees the count, and waits for the grace period, or what is
-	 * read here is what it has sealed. Without it whoever is held up in
-	 * here, behind the TLBI and before the exchange, might come back when
-	 * the entry is SEALED again, to the same page, with another one still in
-	 * somebody's TLB; or might have looked at an entry before it was sealed,
-	 * and not bar it.
+	 * shadow_wait_handlers(), behind the round that follows a seal, or behind
+	 * the joins where alias tails rest JOINED: either the updater sees the
+	 * count, and waits for the grace period, or what is read here is what it
+	 * has sealed, or joined. Without it whoever is held up in here, behind the
+	 * TLBI and before the exchange, might come back when the entry is SEALED
+	 * again, to the same page, with another one still in somebody's TLB; or
+	 * might have looked at an entry before it was sealed, and not bar it.
 	 */
 	rcu_read_lock();
 	atomic_inc(&shadow_handlers);
@@ -327,8 +327,9 @@ NOKPROBE_SYMBOL(__vmemmap_shadow_fault);
 
 /*
  * Wait for fault handlers in flight: behind the round that follows a seal, before
- * anything is joined or parted. [L]: fully ordered between the seals and the count,
- * see __vmemmap_shadow_fault(). Acquire: a handler that is done has made its steps.
+ * anything is parted; where alias tails rest JOINED, behind the joins, too, before a
+ * page is freed. [L]: fully ordered between the steps and the count, see
+ * __vmemmap_shadow_fault(). Acquire: a handler that is done has made its steps.
  */
 static void shadow_wait_handlers(void)
 {
@@ -637,8 +638,15 @@ void vmemmap_shadow_optimize_windows(struct shadow_batch *b)
 		shadow_count(SHADOW_ENTRIES_LEFT, b->nr_tails - m->joined);
 		left = true;
 	}
-	if (SHADOW_AT_REST == VMEMMAP_SHADOW_JOINED)
+	if (SHADOW_AT_REST == VMEMMAP_SHADOW_JOINED) {
+		/*
+		 * [L]: whoever has read an entry that was SEALED with its own page
+		 * may be about to open it, and a handler may part the entry to any
+		 * page that is free. So no page is, before the former has ended.
+		 */
+		shadow_wait_handlers();
 		return;
+	}
 
 	/* Not before the last join: whoever may write to the shared page now may. */
 	shadow_step_those(b, VMEMMAP_SHADOW_JOINED, VMEMMAP_SHADOW_SHARED);

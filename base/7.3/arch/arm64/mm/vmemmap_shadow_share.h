@@ -35,8 +35,8 @@ struct shadow_was {
 #define SHADOW_AT_REST		VMEMMAP_SHADOW_JOINED
 
 /*
- * Nobody is waited for: a store that comes late, by who has seen a tail before the
- * freeze, goes to a page of the entry's own.
+ * Nobody is waited for before the seals: a store that comes late, by who has seen a
+ * tail before the freeze, goes to a page of the entry's own.
  */
 #define SHADOW_WAITS_FOR_READERS	false
 
