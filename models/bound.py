@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Does the model say what the C code does?
 
-Usage: bound.py C_FILE CHAIN_HEADER MODEL DOCUMENT LIST
+Usage: bound.py C_FILE CHAIN_HEADER MODEL DOCUMENT LIST...
+
+MODEL is all of the model, with what it includes; the LISTs are read as one.
 
 - States and legal steps: the C code and the model both include the header, define
   nothing of it themselves, and the C code asks nothing but SHADOW_CHAIN_HAS()
@@ -14,6 +16,8 @@ Usage: bound.py C_FILE CHAIN_HEADER MODEL DOCUMENT LIST
   the functions that LIST calls "out" are not part of the protocol.
 - A store that is no call, through a pointer or to an array, is none that the model
   could know of: it must be to memory that LIST calls the update's "own".
+- "O: FUNCTION: OPERATION" is the same for what the C code does on another base only: it
+  stands in a function that looks at SHADOW_AT_REST or SHADOW_WAITS_FOR_READERS.
 - "P: FUNCTION: OPERATION" labels something that the model does and the C code
   does not, yet. It must not be there.
 
@@ -65,13 +69,14 @@ def stores(body):
     return [re.search(r"\w+", s).group(0) for s in found if re.search(r"[*\[]|->", s)]
 
 
-def read_list(path):
+def read_lists(paths):
     passed, out, own = set(), set(), set()
-    for line in open(path, encoding="utf-8"):
-        word = line.split("#")[0].split()
-        if not word:
-            continue
-        {"pass": passed, "out": out, "own": own}[word[0]].update(word[1:])
+    for path in paths:
+        for line in open(path, encoding="utf-8"):
+            word = line.split("#")[0].split()
+            if not word:
+                continue
+            {"pass": passed, "out": out, "own": own}[word[0]].update(word[1:])
     return passed, out, own
 
 
@@ -161,15 +166,15 @@ def chain_bad(raw, header, model, states):
     return bad
 
 
-def main(c_path, header_path, model_path, document_path, list_path):
+def main(c_path, header_path, model_path, document_path, *list_paths):
     raw, header, model, document = [open(p, encoding="utf-8").read() for p in
                                     (c_path, header_path, model_path, document_path)]
-    passed, out, own = read_list(list_path)
+    passed, out, own = read_lists(list_paths)
     states, steps = header_chain(header)
     bad = chain_bad(raw, header, model, states) + document_bad(document, states, steps)
 
     labels = {}
-    for kind, func, op in re.findall(r"\b([CP]): (\w+): (\w+)", model):
+    for kind, func, op in re.findall(r"\b([COP]): (\w+): (\w+)", model):
         labels.setdefault(func, []).append((kind, op))
     seen, found = set(), set()
     for func, body in functions(strip(raw)):
@@ -183,10 +188,13 @@ def main(c_path, header_path, model_path, document_path, list_path):
         bad += ["%s: stores through %s, and not by an operation" % (func, name)
                 for name in stores(body) if name not in own]
         ops = [o for o in ops if o not in passed]
-        mine = [o for k, o in labels.get(func, []) if k == "C"]
+        mine = [o for k, o in labels.get(func, []) if k in "CO"]
         if ops != mine:
             bad.append("%s: the C code has %s; the model has %s" %
                        (func, ", ".join(ops) or "nothing", ", ".join(mine) or "nothing"))
+        if "O" in {k for k, _ in labels.get(func, [])} and \
+           not re.search(r"\bif \(SHADOW_(AT_REST|WAITS_FOR_READERS)\b", body):
+            bad.append("%s: looks at no constant of the base" % func)
         for kind, op in labels.get(func, []):
             if kind == "P" and op in calls(body):
                 bad.append("%s: %s is in the C code now: make the label a C" % (func, op))
@@ -203,6 +211,6 @@ def main(c_path, header_path, model_path, document_path, list_path):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 6:
+    if len(sys.argv) < 6:
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

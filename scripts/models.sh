@@ -12,17 +12,25 @@ other=
 [ "$BIG$RUN" = 0 ] || other=other
 checks_begin models $other
 source_get models
-model=$top/models/shadow.pml
+# Of each base its model. What they include, and have in common, is chain.pml.
+declare -A model=([6.12]=$top/models/shadow.pml [7.3]=$top/models/tails.pml)
+for b in "${bases[@]}"; do
+	[ -n "${model[$b]:-}" ] || die $E_USAGE "no model of the protocol for Linux $b"
+done
+models=("$top"/models/{chain,shadow,tails}.pml)
 readme=$top/models/README.md
-code=$build/models/code
 header=$top/include/linux/vmemmap_shadow_chain.h
 document=$top/Documentation/mm/vmemmap_shadow.rst
 work=$build/models
 table=$out/models.md
 mkdir -p "$work"
-# The protocol is in several files.
-cat "$top"/{.,base/6.12}/arch/arm64/mm/vmemmap_shadow*.[ch] >"$code"
-printf '| run | verdict | states | s |\n|---|---|---:|---:|\n' >"$work/table"
+: >"$work/table"
+
+# table_begin TITLE
+table_begin()
+{
+	printf '\n**%s**\n\n| run | verdict | states | s |\n|---|---|---:|---:|\n' "$1" >>"$work/table"
+}
 
 # row NAME VERDICT STATES SECONDS: one for the table.
 row()
@@ -34,34 +42,42 @@ row()
 # ------------------------------------------------------------------------
 # Bound to the code
 
-# bound CODE HEADER MODEL DOCUMENT
-bound()
+# bound_files BASE DIR: what is compared. The protocol is in several files.
+bound_files()
 {
-	shown python3 "$top/models/bound.py" "$@" "$top/models/bound.txt"
+	mkdir -p "$2"
+	cat "$top"/{.,base/"$1"}/arch/arm64/mm/vmemmap_shadow*.[ch] >"$2/code"
+	cat "$top/models/chain.pml" "${model[$1]}" >"$2/model"
+	cp "$header" "$2/header"
+	cp "$document" "$2/document"
 }
 
-# bound_twin NAME MESSAGE FILE SED: with FILE changed it must say that.
+# bound BASE DIR
+bound()
+{
+	shown python3 "$top/models/bound.py" "$2"/{code,header,model,document} \
+		"$top"/models/bound{,-"$1"}.txt
+}
+
+# bound_twin NAME MESSAGE FILE SED [BASE]: with FILE changed it must say that.
 bound_twin()
 {
-	local name=$1 message=$2 file=$3 edit=$4 dir=$work/twin
-
-	mkdir -p "$dir"
-	cp "$code" "$dir/code"
-	cp "$header" "$dir/header"
-	cp "$model" "$dir/model"
-	cp "$document" "$dir/document"
-	sed -i -E "$edit" "$dir/$file"
-	twin "$name" "$message" bound "$dir"/{code,header,model,document}
+	bound_files "${5:-6.12}" "$work/twin"
+	sed -i -E "$4" "$work/twin/$3"
+	twin "$1" "$2" bound "${5:-6.12}" "$work/twin"
 }
 
 # A flag that the model does not know would change nothing.
 flags_known()
 {
-	local f bad=0
+	local b f bad=0
 
-	while read -r f; do
-		grep -qE "^#.*\b${f#-D}\b" "$model" || { echo "$f"; bad=1; }
-	done < <(sed -n 's/^ \*   run //p' "$model" | grep -o -e '-D[A-Z_]*' | sort -u)
+	for b in "${bases[@]}"; do
+		while read -r f; do
+			grep -qE "^#.*\b${f#-D}\b" "${model[$b]}" "$top/models/chain.pml" ||
+				{ echo "$f"; bad=1; }
+		done < <(sed -n 's/^ \*   run //p' "${model[$b]}" | grep -o -e '-D[A-Z_]*' | sort -u)
+	done
 	return $bad
 }
 
@@ -71,8 +87,8 @@ properties_violated()
 	local f bad=0
 
 	while read -r f; do
-		grep -qE "^ \*   run .* fails:$f " "$model" || { echo "$f"; bad=1; }
-	done < <(sed -nE '/^hidden byte reached_/d; s/^hidden byte (([a-z]+_)+[a-z]+);.*/\1/p' "$model")
+		grep -qhE "^ \*   run .* fails:$f " "${models[@]}" || { echo "$f"; bad=1; }
+	done < <(sed -nE '/^hidden byte reached_/d; s/^hidden byte (([a-z]+_)+[a-z]+);.*/\1/p' "${models[@]}")
 	return $bad
 }
 
@@ -81,7 +97,7 @@ expected_rows()
 {
 	local f
 
-	sed -nE 's/^ \*   run ([^ ]+) +(big:)?([^ ]+) .*/\1 | \3/p' "$model" | sed 's/| pass:.*/| pass/'
+	sed -nE 's/^ \*   run ([^ ]+) +(big:)?([^ ]+) .*/\1 | \3/p' "${models[@]}" | sed 's/| pass:.*/| pass/'
 	for f in "$top"/models/litmus/*/*.litmus; do
 		printf '%s/%s | %s\n' "$(basename "$(dirname "$f")")" "$(basename "$f" .litmus)" \
 			"$(sed -n 's/^ \* Result: //p' "$f")"
@@ -141,7 +157,10 @@ states_recorded()
 }
 
 if [ -z "$RUN" ]; then
-	run "the model does what the C code does" bound "$code" "$header" "$model" "$document"
+	for b in "${bases[@]}"; do
+		bound_files "$b" "$work/bound-$b"
+		run "the model of Linux $b does what the C code does" bound "$b" "$work/bound-$b"
+	done
 	bound_twin "C code without the header is noticed" "does not include the header" code \
 		'/^#include <linux.vmemmap_shadow_chain/d'
 	bound_twin "a table of the C code's own is noticed" "does not begin with a look at SHADOW_CHAIN_HAS()" code \
@@ -176,7 +195,13 @@ if [ -z "$RUN" ]; then
 		's/^(\t)vmemmap_shadow_copy\(/\1page->flags = 0; &/'
 	bound_twin "an operation that the model loses is noticed" "shadow_replain: " model \
 		's/C: shadow_replain: /C, /'
-	run "the model knows every flag of its runs" flags_known
+	bound_twin "a TLBI that the handler of 7.3 loses is noticed" "shadow_stray_write: " code \
+		'/^int vmemmap_shadow_stray_write/,/^}/s/vmemmap_shadow_tlbi_one\(addr\);//' 7.3
+	bound_twin "a wait that 7.3 loses is noticed" "shadow_optimize_windows: " code \
+		'/^void vmemmap_shadow_optimize_windows/,/^}/s/shadow_wait_handlers\(\);//' 7.3
+	bound_twin "an operation that is of no base is noticed" "shadow_join_range: looks at no constant" model \
+		's/C: shadow_join_range: shadow_step /O: shadow_join_range: shadow_step /' 7.3
+	run "each model knows every flag of its runs" flags_known
 	run "every property is violated by a run" properties_violated
 	run "every litmus test has a twin" litmus_twins "$top/models/litmus"
 	rm -rf "$work/twin"
@@ -184,7 +209,9 @@ if [ -z "$RUN" ]; then
 	cp -r "$top/models/litmus/vmsa" "$work/twin"
 	rm "$work/twin/vmsa/join+"*
 	twin "a litmus test without a twin is noticed" "no twin: join.litmus" litmus_twins "$work/twin"
-	run "$(rel "$document") names runs that are there" names_known "$document"
+	for f in "$document" "$top/base/7.3/Documentation/mm/vmemmap_shadow_share.rst"; do
+		run "$(rel "$f") names runs that are there" names_known "$f"
+	done
 	sed 's/\*no-gp-no-test\*/*no-gp-and-no-test*/' "$document" >"$work/twin/document"
 	twin "a run that is not there is noticed" "no such run: no-gp-and-no-test" \
 		names_known "$work/twin/document"
@@ -206,16 +233,16 @@ compiler=(gcc)
 declare -A running=()
 order=()
 
-# begin NAME VERDICT FLAG...: in a process group, so that all of it ends when we do.
+# begin MODEL NAME VERDICT FLAG...: in a process group, so that all of it ends when we do.
 begin()
 {
-	rm -rf "${work:?}/$1"
-	mkdir -p "$work/$1"
+	rm -rf "${work:?}/$2"
+	mkdir -p "$work/$2"
 	set -m
-	spin_run "$@" </dev/null >"$work/$1/said" 2>&1 &
+	spin_run "$@" </dev/null >"$work/$2/said" 2>&1 &
 	set +m
 	running[$!]=1
-	order+=("$!:$1")
+	order+=("$!:$2")
 }
 
 end_all()
@@ -246,12 +273,12 @@ left()
 	done
 }
 
-# spin_run NAME VERDICT FLAG...
+# spin_run MODEL NAME VERDICT FLAG...
 spin_run()
 {
-	local name=$1 want=$2 rc=0 start=$EPOCHREALTIME found cflags pan args
+	local model=$1 name=$2 want=$3 rc=0 start=$EPOCHREALTIME found cflags pan args
 
-	shift 2
+	shift 3
 	cd "$work/$name"
 	cflags=(-O0 -w -DNOREDUCE -DMEMLIM=2000 -DSAFETY) pan=(./pan -m1000000 -w20)
 	case $want in
@@ -287,21 +314,24 @@ spin_report()
 	verdict "$1: ${result[1]}, ${result[2]} states, ${result[3]} s" "${result[0]}" "$dir/said"
 }
 
-while read -r name want flags; do
-	[ -z "$RUN" ] || [ "$RUN" = "$name" ] || continue
-	# shellcheck disable=SC2086 # the flags are words
-	if [[ $want != big:* ]]; then
-		left $((side_by_side - 1))
-		begin "$name" "$want" $flags
-	elif [ "$BIG" = 1 ] || [ -n "$RUN" ]; then
-		left 0
-		begin "$name" "$want" $flags
-		ticker_start "$name" "tail -n 1 '$work/$name/pan.out' | cut -c -60"
-		left 0
-		ticker_stop
-	fi
-done < <(sed -n 's/^ \*   run //p' "$model")
-left 0
+for b in "${bases[@]}"; do
+	table_begin "Linux $b, $(basename "${model[$b]}")"
+	while read -r name want flags; do
+		[ -z "$RUN" ] || [ "$RUN" = "$name" ] || continue
+		# shellcheck disable=SC2086 # the flags are words
+		if [[ $want != big:* ]]; then
+			left $((side_by_side - 1))
+			begin "${model[$b]}" "$name" "$want" $flags
+		elif [ "$BIG" = 1 ] || [ -n "$RUN" ]; then
+			left 0
+			begin "${model[$b]}" "$name" "$want" $flags
+			ticker_start "$name" "tail -n 1 '$work/$name/pan.out' | cut -c -60"
+			left 0
+			ticker_stop
+		fi
+	done < <(sed -n 's/^ \*   run //p' "${model[$b]}")
+	left 0
+done
 
 # The judge, on texts that pan writes: it must not believe these.
 nothing_believed()
@@ -368,6 +398,7 @@ litmus_run()
 	verdict "$name: $found" "$rc" "$text"
 }
 
+table_begin "Litmus tests, of both"
 litmus=("$top"/models/litmus/*/*.litmus)
 [ -z "$RUN" ] || litmus=("$top"/models/litmus/*/"$RUN".litmus)
 if [ ! -f "${litmus[0]}" ]; then
