@@ -359,17 +359,17 @@ static void store_to_the_word_that_is_exchanged_is_kept(struct kunit *test)
 
 /*
  * The store of another thread meets an entry that is SEALED. Its fault handler has
- * made its TLBI when it is held up: optimize ends, and restore gives the entry the
- * same page again. If the updater did not wait, the handler would open the entry right
- * behind the part, with the shared page in other CPUs' TLBs still, and the store would
- * go to one of two output addresses.
+ * made its TLBI when it is held up. If the updater freed the entry's page all the same,
+ * the handler of a second store might part the entry to that very page: then the first
+ * one opens it right behind, with the shared page in other CPUs' TLBs still, and its
+ * store goes to one of two output addresses.
  */
 static struct flight {
 	struct folio *folio;
 	struct task_struct *task;
 	struct completion start;
 	bool held, go, done;		/* the thread's */
-	bool started, over;		/* the updater's */
+	bool started;			/* the updater's */
 	struct page *kept[SZ_2M / PAGE_SIZE];
 	unsigned int nr_kept, nr_given, waits;
 	bool unequal;
@@ -378,9 +378,9 @@ static struct flight {
 /* The tail entry that is stored to. */
 #define FLIGHT	1
 
-static struct page *flight_page(void)
+static struct page *flight_page(unsigned int n)
 {
-	return folio_page(flight.folio, (FLIGHT + 1) * PAGES_PER_ENTRY);
+	return folio_page(flight.folio, (FLIGHT + 1) * PAGES_PER_ENTRY + n);
 }
 
 static void flight_wait(const bool *what)
@@ -395,7 +395,7 @@ static int flight_thread(void *test)
 {
 	current->kunit_test = test;
 	wait_for_completion(&flight.start);
-	WRITE_ONCE(tail_index(flight_page()), 1);
+	WRITE_ONCE(tail_index(flight_page(0)), 1);
 	WRITE_ONCE(flight.done, true);
 
 	return 0;
@@ -426,15 +426,13 @@ static void flight_go(void)
 	flight_wait(&flight.done);
 }
 
+/* The second store's handler has parted the entry. */
 static bool flight_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
 {
-	const unsigned long addr = (unsigned long)flight_page();
 	const bool done = REAL(vmemmap_shadow_cmpxchg(ptep, old, new));
 
-	if (done && current != flight.task && !flight.over && !flight.go &&
-	    ptep == vmemmap_shadow_ptep(addr) &&
+	if (done && current != flight.task && !flight.go &&
 	    vmemmap_shadow_pte_state(old) == VMEMMAP_SHADOW_JOINED) {
-		flight.over = true;
 		flight_go();
 		flight.unequal = memcmp(page_to_virt(pte_page(old)),
 					page_to_virt(pte_page(new)), PAGE_SIZE);
@@ -450,7 +448,6 @@ static void flight_wait_readers(void)
 	REAL_VOID(vmemmap_shadow_wait_readers());
 }
 
-/* So that each entry gets the page that it had. */
 static void flight_free_pages(struct page *page, unsigned int order)
 {
 	unsigned int i;
@@ -459,19 +456,20 @@ static void flight_free_pages(struct page *page, unsigned int order)
 		flight.kept[flight.nr_kept++] = page + i;
 }
 
-static unsigned int flight_alloc_pages(int nid, unsigned int nr, struct page **pages)
+/* For the second store's handler, the page that the entry had. */
+static struct page *flight_spare(void)
 {
-	unsigned int i;
+	if (current == flight.task)
+		return REAL(vmemmap_shadow_spare_get());
+	flight.nr_given++;
 
-	for (i = 0; i < nr && flight.nr_given < flight.nr_kept; i++)
-		pages[i] = flight.kept[flight.nr_given++];
-
-	return i;
+	return flight.kept[FLIGHT];
 }
 
 static void handler_in_flight_is_waited_for(struct kunit *test)
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
+	unsigned int i;
 
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "needs two CPUs");
@@ -485,35 +483,39 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 	kunit_activate_static_stub(test, vmemmap_shadow_cmpxchg, flight_cmpxchg);
 	kunit_activate_static_stub(test, vmemmap_shadow_tlbi_one, flight_tlbi_one);
 	kunit_activate_static_stub(test, vmemmap_shadow_free_pages, flight_free_pages);
-	kunit_deactivate_static_stub(test, vmemmap_shadow_alloc_pages);
-	kunit_activate_static_stub(test, vmemmap_shadow_alloc_pages, flight_alloc_pages);
+	kunit_activate_static_stub(test, vmemmap_shadow_spare_get, flight_spare);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_wait_readers);
 	kunit_activate_static_stub(test, vmemmap_shadow_wait_readers,
 				   flight_wait_readers);
 
 	vmemmap_shadow_optimize_folio(folio);
-	expect_optimized(test, folio);
 	KUNIT_EXPECT_TRUE(test, flight.held);
-	KUNIT_EXPECT_EQ(test, flight.waits, 0);
-	KUNIT_EXPECT_EQ(test, flight.nr_kept, nr_tails(folio));
-
-	kunit_deactivate_static_stub(test, vmemmap_shadow_free_pages);
-	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	KUNIT_EXPECT_EQ(test, flight.waits, 1);
+	WRITE_ONCE(tail_index(flight_page(1)), 2);
 	/* If it has not got there. */
 	flight_go();
-	KUNIT_EXPECT_FALSE_MSG(test, flight.unequal,
-			       "a store went to one of two output addresses");
-	KUNIT_EXPECT_TRUE(test, flight.done);
-	KUNIT_EXPECT_EQ(test, flight.waits, 1);
-	KUNIT_EXPECT_EQ(test, flight.nr_given, flight.nr_kept);
-	KUNIT_EXPECT_EQ(test, tail_index(flight_page()), 1);
-	tail_index(flight_page()) = 0;
 	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi_one);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_free_pages);
+	kunit_deactivate_static_stub(test, vmemmap_shadow_spare_get);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_wait_readers);
+
+	KUNIT_EXPECT_FALSE_MSG(test, flight.unequal,
+			       "a store went to one of two output addresses");
+	KUNIT_EXPECT_TRUE(test, flight.done);
+	KUNIT_EXPECT_EQ(test, flight.nr_given, 0);
+	KUNIT_EXPECT_EQ(test, flight.nr_kept, nr_tails(folio));
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, tail_index(flight_page(i)), i + 1);
+		tail_index(flight_page(i)) = 0;
+	}
+	expect_partly_optimized(test, folio, 1);
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	expect_restored(test, folio);
 	put_huge_folio(test, folio);
+	for (i = flight.nr_given; i < flight.nr_kept; i++)
+		vmemmap_shadow_free_pages(flight.kept[i], 0);
 }
 
 static struct kunit_case share_cases[] = {
