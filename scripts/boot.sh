@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# make boot: run the boots that tests/boot/ describes; the result is out/boot.ktap.
-# BOOT=10-main runs only that one.
+# make boot: run the boots that tests/boot/ describes, and tests/boot/BASE/ for one
+# base alone; the result is out/boot.ktap. BOOT=10-main runs only that one.
 #
 # A description is made of these:
 #	kernel guest|debug|mte|rt|kasan	which kernel
@@ -128,6 +128,15 @@ result_of()
 	fi
 }
 
+# find_descriptions: set files to those of this base, or to the one that BOOT names.
+find_descriptions()
+{
+	mapfile -t files < <(printf '%s\n' "$top"/tests/boot/*.sh "$top/tests/boot/$base"/*.sh |
+		grep -E "/${BOOT:-[^*]*}\\.sh\$")
+	[ ${#files[@]} -gt 0 ] ||
+		die $E_USAGE "There is no boot called $BOOT in tests/boot/ or tests/boot/$base/"
+}
+
 # describe FILE: read a description.
 describe()
 {
@@ -213,7 +222,7 @@ one_boot()
 	for i in "${!specs[@]}"; do
 		[ "${kinds[i]}" = logs ] || args+=("${specs[i]}")
 	done
-	mem=$(mem_mb MEM "$d_mem" 512 65536)
+	mem=$(mem_mb MEM "$d_mem" 512 131072)
 	say "# boot $name, QEMU $(qemu_version)"
 	boot_guest "boot-$name" arm64 "$d_cpus" "$mem" "$d_limit" "$d_append" "${args[*]}" \
 		${d_qemu[@]+"${d_qemu[@]}"} >"$build/log/boot-$name.verdict" || rc=$?
@@ -328,9 +337,10 @@ judge()
 began=$SECONDS
 lock
 deps kernel guest qemu
-mapfile -t files < <(printf '%s\n' "$top"/tests/boot/*.sh | grep -E "/${BOOT:-.*}\\.sh\$")
-[ ${#files[@]} -gt 0 ] || die $E_USAGE "There is no boot called $BOOT in tests/boot/"
+# What makes no sense is refused before anything is done; KSRC= may mean another base.
+[ -n "${KSRC:-}" ] || find_descriptions
 source_get boot
+find_descriptions
 if [ "$BOOT_ONLY" = boot ]; then
 	kernels_are_built=1 tree=$build/tree/$src_key
 else
