@@ -146,12 +146,13 @@ static long asked_for(const char *text, const struct hstate *h)
  * nothing and filled again. The twin finds them empty.
  *
  * grace=N: there were at most so many grace periods. Its twin allows none. once: do not
- * fill them again, since memory is in pieces.
+ * fill them again, since memory is in pieces. tight: what they leave is less than the
+ * vmemmap in full, which can never have been there. off: none is optimized.
  */
 static int boot_pools(void)
 {
 	static char cmdline[4096];
-	long asked[MAX_HSTATES] = { 0 }, saved_kb = 0, pages = 0, pools_kb = 0;
+	long asked[MAX_HSTATES] = { 0 }, saved_kb = 0, pages = 0, pools_kb = 0, slack_kb;
 	long grace = shadow_stat("grace periods");
 	long total = boot_memory_kb(), before_kb, freed_kb;
 	struct hstate *h = NULL;
@@ -186,10 +187,18 @@ static int boot_pools(void)
 		if (asked[i])
 			line("# %ld pages of %lu kB", got, hstates[i].size_kb);
 	}
+	slack_kb = saved_kb / 8;
+	if (option("off"))
+		saved_kb = pages = 0;
 	start_kb = whole_vmemmap_kb();
 	line("# vmemmap %ld kB of %ld, MemTotal %ld kB, %ld folios optimized, %ld bytes saved, %ld grace periods",
 	     memmap_kb(), start_kb, meminfo_kb("MemTotal"), shadow_stat("folios optimized"),
 	     shadow_stat("bytes saved now"), grace);
+	line("# %ld kB free, %ld kB beside the pools", meminfo_kb("MemFree"),
+	     (long)known_kb() - pools_kb);
+	if (option("tight") && (long)known_kb() - pools_kb >= start_kb)
+		fail("%ld kB beside the pools, the vmemmap in full has %ld",
+		     (long)known_kb() - pools_kb, start_kb);
 	if (option("grace") && grace > number("grace", 0))
 		fail("%ld grace periods for %ld pages, expected at most %ld", grace, pages,
 		     number("grace", 0));
@@ -221,7 +230,7 @@ static int boot_pools(void)
 			pool_set(&hstates[i], 0);
 		check_restored(round ? "freed again" : "freed");
 		freed_kb = free_kb(-1) - before_kb;
-		if (labs(freed_kb - (pools_kb - saved_kb)) > saved_kb / 8)
+		if (labs(freed_kb - (pools_kb - saved_kb)) > slack_kb)
 			fail("freeing %ld kB gave back %ld kB", pools_kb - saved_kb, freed_kb);
 		if (boot_memory_kb() != total)
 			fail("MemTotal and the vmemmap of boot are %ld kB, they were %ld",

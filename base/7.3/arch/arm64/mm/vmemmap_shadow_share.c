@@ -14,6 +14,7 @@
 #include <linux/hugetlb.h>
 #include <linux/init.h>
 #include <linux/kprobes.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/page-flags.h>
@@ -27,6 +28,8 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
+
+#include <trace/events/vmemmap_shadow.h>
 
 #include <asm/barrier.h>
 
@@ -141,6 +144,14 @@ static struct page *shadow_shared_page(const struct folio *folio)
 
 static void shadow_spare_refill(void);
 
+/* Before an entry becomes read-only. */
+static void shadow_get_ready(void)
+{
+	if (!vmemmap_shadow_in_use())
+		WRITE_ONCE(vmemmap_shadow_used, true);
+	shadow_spare_refill();
+}
+
 bool vmemmap_shadow_prepare(struct shadow_member *m)
 {
 	struct page *shared = shadow_shared_page(m->folio);
@@ -149,9 +160,7 @@ bool vmemmap_shadow_prepare(struct shadow_member *m)
 		return false;
 	m->was.shared = shared;
 	m->was.tail = page_to_virt(shared);
-	if (!vmemmap_shadow_in_use())
-		WRITE_ONCE(vmemmap_shadow_used, true);
-	shadow_spare_refill();
+	shadow_get_ready();
 	if (!shadow_is_raw(m->folio))
 		shadow_wipe_tails(m->folio, m->was.tail);
 
@@ -351,7 +360,99 @@ NOKPROBE_SYMBOL(vmemmap_shadow_stray_write);
 /* ------------------------------------------------------------------------ */
 /* Boot									    */
 
+/*
+ * No step: they were invalid a moment ago, and the tag is all that changes. The
+ * shared page is filled later, and memmap_init() may write to it through each of
+ * them before.
+ */
+void __init vmemmap_shadow_mark_shared(unsigned long start, unsigned long end)
+{
+	const struct folio *folio = (const struct folio *)start;
+	unsigned long addr;
+	pte_t *ptep;
+
+	for_each_tail_entry(ptep, addr, folio, 0, (end - start) / PAGE_SIZE - 1) {
+		const pte_t pte = __ptep_get(ptep);
+
+		__set_pte(ptep, shadow_mk_pte(pte, VMEMMAP_SHADOW_SHARED, pte_pfn(pte)));
+	}
+}
+
+/* Is the page that tails share what it stays, in each word? */
+static bool shadow_is_filled(const struct page *shared)
+{
+	const union shadow_words *tail = page_to_virt(shared);
+
+	return shadow_tail_is_plain(tail, tail) && shadow_all_same(&tail->page, tail);
+}
+
+/*
+ * Take a folio whose tails were born SHARED to where they rest. One step of the
+ * chain for each entry, and one round. Returns how many they are.
+ */
+static unsigned int shadow_adopt(struct folio *folio)
+{
+	struct shadow_member m = { .folio = folio };
+	struct shadow_batch b = {
+		.member = { &m }, .nr = 1, .nr_tails = shadow_nr_tails(folio),
+	};
+	unsigned int steps = 0;
+	unsigned long addr;
+	pte_t *ptep;
+
+	m.ptep = vmemmap_shadow_ptep((unsigned long)folio);
+	vmemmap_shadow_note(&m);
+	if (SHADOW_WARN_ON(!m.was.shared || !shadow_is_filled(m.was.shared)))
+		return 0;
+
+	for_each_member_entry(ptep, addr, &m, 0, b.nr_tails) {
+		const pte_t pte = __ptep_get(ptep);
+		const pte_t sealed = shadow_mk_pte(pte, VMEMMAP_SHADOW_JOINED, 0);
+
+		/* What is not as it has to be stays, and the folio is never freed. */
+		if (SHADOW_WARN_ON(vmemmap_shadow_pte_state(pte) != VMEMMAP_SHADOW_SHARED ||
+				   pte_page(pte) != m.was.shared))
+			continue;
+		vmemmap_shadow_debug_step(ptep, addr, pte, sealed);
+		if (!vmemmap_shadow_cmpxchg(ptep, pte, sealed))
+			continue;
+		vmemmap_shadow_debug_stepped(addr);
+		steps++;
+	}
+	/* From here on no store reaches the shared page but through its alias. */
+	vmemmap_shadow_round(&b);
+
+	return steps;
+}
+
 void vmemmap_shadow_optimize_bootmem_folios(struct list_head *folios)
 {
+	const u64 began = ktime_get_mono_fast_ns();
+	struct folio *folio, *first = NULL;
+	unsigned long nr_entries = 0;
+	unsigned int nr_folios = 0;
+
+	list_for_each_entry(folio, folios, lru) {
+		unsigned int steps;
+
+		if (!folio_test_hugetlb_vmemmap_optimized(folio))
+			continue;
+		shadow_get_ready();
+		steps = shadow_adopt(folio);
+		nr_folios += !!steps;
+		nr_entries += steps;
+		first = first ?: folio;
+		cond_resched();
+	}
+	if (first) {
+		shadow_count(SHADOW_FOLIOS_OPTIMIZED, nr_folios);
+		shadow_count(SHADOW_STEPS, nr_entries);
+		shadow_count(SHADOW_BYTES_SAVED, nr_entries * PAGE_SIZE);
+		trace_vmemmap_shadow_optimize(folio_pfn(first), folio_order(first),
+					      nr_folios, nr_entries,
+					      ktime_get_mono_fast_ns() - began);
+	}
+
+	/* The others: 32 MiB is less than what is mapped early, for one. */
 	vmemmap_shadow_optimize_folios(folios);
 }
