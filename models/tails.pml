@@ -14,12 +14,12 @@
  * stray writer here: it sets a flag at any time.
  *
  * Bounds: one folio, two tail entries in one window (WINDOWS=2: in two); three CPUs,
- * the updater's and two more; one optimize and one restore (CYCLES=2: two of each,
- * CYCLES=3 three); S and four pages more, which is as many as can be in use at once; a
- * page is three words: a flags word, with a bit that means nothing in a tail; the rest
- * of what a tail says, with the reference count of the first; and a word that says
- * nothing, which the plain check does not look at. At most two stray stores, one late
- * exchange, one user. One try of a restore instead of eight.
+ * the updater's and two more; one optimize and one restore (CYCLES=2: two of each); S
+ * and four pages more, which is as many as can be in use at once; a page is three
+ * words: a flags word, with a bit that means nothing in a tail; the rest of what a tail
+ * says, with the reference count of the first; and a word that says nothing, which the
+ * plain check does not look at. At most two stray stores, one late exchange, one user.
+ * One try of a restore instead of eight.
  *
  * The other folios of the zone are there as S: its tails are what they show. So nothing
  * may ever be stored to S, and nobody may see at an entry what was not stored through it.
@@ -83,6 +83,8 @@
  *   run tails-no-sealed-check-flags   pass:recovered,left            -DNO_SEALED_CHECK -DODD=2 -DSTRAYS=1
  *   run tails-blind-equalize          fails:store_lost               -DBLIND_EQUALIZE -DODD=1 -DSTRAYS=1
  *   run tails-raw-stray               fails:store_lost               -DRAW -DSTRAYS=1
+ *   run tails-shared-late             fails:rule_contents            -DS_LATE
+ *   run tails-shared-late-harm        fails:neither_head_nor_tail    -DS_LATE -DNO_RULES -DOBSERVERS=1
  *   run tails-fill-else               fails:rule_contents            -DFILL_ELSE
  *   run tails-left-sealed             fails:page_lost                -DLEFT_SEALED -DSTRAYS=2
  *   run tails-open-late               fails:rule_writable            -DOPEN_LATE -DSTRAYS=1
@@ -90,6 +92,7 @@
  * Handlers:
  *   run tails-no-recovery             fails:unrecovered_store        -DNO_RECOVERY -DSTRAYS=1
  *   run tails-late-no-recovery        fails:unrecovered_store        -DNO_RECOVERY -DTAKER
+ *   run tails-not-frozen              fails:refcount_wrong           -DNOT_FROZEN -DTAKER
  *   run tails-no-recovery-tlbi        fails:rule_writable            -DNO_RECOVERY_TLBI -DSTRAYS=1
  *   run tails-no-recovery-tlbi-harm   fails:store_lost               -DNO_RECOVERY_TLBI -DSTRAYS=1 -DNO_RULES -DOBSERVERS=1
  *   run tails-no-part-tlbi            pass:recovered,parted,lost_exchange -DNO_PART_TLBI -DSTRAYS=2 -DSAME_ENTRY
@@ -723,9 +726,13 @@ inline restore_all()
 
 #ifdef TAKER
 /* The page of tail entry e is an order-0 page, and becomes a tail. */
+#ifdef NOT_FROZEN
+#define TYPE(e)		kind[oa[e]] = TAIL
+#else
 #define TYPE(e)								\
 	atomic { ref[oa[e]]-- };					\
 	atomic { ref[oa[e]] == 0 -> kind[oa[e]] = TAIL }
+#endif
 #define NEW_LIFE(e)	kind[oa[e]] = ORDER0; ref[oa[e]] = 1
 #else
 #define TYPE(e)		skip
@@ -808,6 +815,9 @@ again:	EACH(TYPE);
 #ifdef FREE_EARLY
 	free_pages();
 #endif
+#ifdef S_LATE
+	kind[S] = TAIL;
+#endif
 	TLBI_O2;
 	/* C: vmemmap_shadow_optimize_windows: shadow_wait_handlers */
 #ifndef NO_WAIT_FREE
@@ -866,7 +876,11 @@ again:	EACH(TYPE);
 	EACH(PUT_PAGE);
 	/* C: shadow_restore_batch: folio_clear_hugetlb_vmemmap_optimized */
 end:	optimized = 0;
+#ifdef NOT_FROZEN
+#define IS_FIT(e)	(kind[oa[e]] == TAIL)
+#else
 #define IS_FIT(e)	(kind[oa[e]] == TAIL && !ref[oa[e]])
+#endif
 #define ONLY_WRITABLE(e) (!(ALL_LIVE(e) & ~ANY_WRITABLE))
 #if STRAYS
 #define KEPT_B(e)	(!stored_b[e] || flag_b[oa[e]])
@@ -899,7 +913,11 @@ end:	optimized = 0;
 
 init {
 	atomic {
+#ifdef S_LATE
+		kind[S] = JUNK;
+#else
 		kind[S] = TAIL;
+#endif
 #define BORN(e)	oa[e] = OWN(e); entry_changed(e)
 		EACH(BORN);
 #ifdef RAW
