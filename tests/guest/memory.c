@@ -140,6 +140,63 @@ static long asked_for(const char *text, const struct hstate *h)
 	return sum;
 }
 
+/* The first and the last byte's address, of the memory that @path lists; a block's size. */
+static unsigned long memory_of(const char *path, unsigned long *from, unsigned long *to)
+{
+	unsigned long block = 0, n;
+	struct dirent *d;
+	DIR *dir = opendir(path);
+	FILE *f = fopen(MEMORY_DIR "block_size_bytes", "r");
+
+	if (!dir || !f || fscanf(f, "%lx", &block) != 1)
+		fatal("%s: %s", path, strerror(errno));
+	fclose(f);
+	*from = -1UL;
+	*to = 0;
+	while ((d = readdir(dir))) {
+		if (sscanf(d->d_name, "memory%lu", &n) != 1)
+			continue;
+		if (n * block < *from)
+			*from = n * block;
+		if (n * block + block - 1 > *to)
+			*to = n * block + block - 1;
+	}
+	closedir(dir);
+	return block;
+}
+
+/*
+ * How many SHARED entries describe the memory from @from to @to, and how many
+ * other memory. The first entry of all describes the first block of memory.
+ */
+static void shared_of(unsigned long from, unsigned long to, unsigned long *inside,
+		      unsigned long *outside)
+{
+	FILE *f = fopen("/sys/kernel/debug/vmemmap_shadow/state", "r");
+	unsigned long a, b, n, first = 0, lowest, highest;
+	unsigned long each = page_kb * KB / struct_page_size * page_kb * KB;
+	char buf[256], name[16];
+
+	if (!f)
+		fatal("no vmemmap_shadow/state: %s", strerror(errno));
+	memory_of(MEMORY_DIR, &lowest, &highest);
+	*inside = *outside = 0;
+	while (fgets(buf, sizeof(buf), f)) {
+		if (sscanf(buf, "0x%lx-0x%lx %lu %15s", &a, &b, &n, name) != 4)
+			fatal("a line of state: %s", buf);
+		if (!first)
+			first = a;
+		if (strcmp(name, at_rest()))
+			continue;
+		for (; a < b; a += page_kb * KB) {
+			unsigned long at = lowest + (a - first) / (page_kb * KB) * each;
+
+			++*(at >= from && at <= to ? inside : outside);
+		}
+	}
+	fclose(f);
+}
+
 /*
  * The pools that the command line asks for are there, optimized, before anybody
  * could look: all counters start from what they saved. They are used, freed to
@@ -155,6 +212,7 @@ static int boot_pools(void)
 	long asked[MAX_HSTATES] = { 0 }, saved_kb = 0, pages = 0, pools_kb = 0, slack_kb;
 	long grace = shadow_stat("grace periods");
 	long total = boot_memory_kb(), before_kb, freed_kb;
+	unsigned long tails = 0, inside, outside;
 	struct hstate *h = NULL;
 	int fd = open("/proc/cmdline", O_RDONLY), n = 0;
 
@@ -184,12 +242,13 @@ static int boot_pools(void)
 		pages += asked[i];
 		pools_kb += asked[i] * hstates[i].size_kb;
 		saved_kb += asked[i] * hstates[i].saved_kb;
+		tails += asked[i] && hstates[i].saved_kb ? asked[i] * nr_tails(&hstates[i]) : 0;
 		if (asked[i])
 			line("# %ld pages of %lu kB", got, hstates[i].size_kb);
 	}
 	slack_kb = saved_kb / 8;
 	if (option("off"))
-		saved_kb = pages = 0;
+		saved_kb = pages = tails = 0;
 	start_kb = whole_vmemmap_kb();
 	line("# vmemmap %ld kB of %ld, MemTotal %ld kB, %ld folios optimized, %ld bytes saved, %ld grace periods",
 	     memmap_kb(), start_kb, meminfo_kb("MemTotal"), shadow_stat("folios optimized"),
@@ -209,6 +268,9 @@ static int boot_pools(void)
 		fail("%ld folios optimized, expected %ld", shadow_stat("folios optimized"), pages);
 	if (shadow_stat("bytes saved now") != saved_kb * (long)KB)
 		fail("%ld bytes saved, expected %ld", shadow_stat("bytes saved now"), saved_kb * KB);
+	shared_of(0, -1UL, &inside, &outside);
+	if (inside != tails)
+		fail("%lu %s entries, expected %lu", inside, at_rest(), tails);
 	if (bad)
 		return 0;
 
@@ -291,63 +353,6 @@ static int count_nodes(void)
 	while (n < MAX_NODES && node_kb(n, "MemTotal") > 0)
 		n++;
 	return n;
-}
-
-/* The first and the last byte's address, of the memory that @path lists; a block's size. */
-static unsigned long memory_of(const char *path, unsigned long *from, unsigned long *to)
-{
-	unsigned long block = 0, n;
-	struct dirent *d;
-	DIR *dir = opendir(path);
-	FILE *f = fopen(MEMORY_DIR "block_size_bytes", "r");
-
-	if (!dir || !f || fscanf(f, "%lx", &block) != 1)
-		fatal("%s: %s", path, strerror(errno));
-	fclose(f);
-	*from = -1UL;
-	*to = 0;
-	while ((d = readdir(dir))) {
-		if (sscanf(d->d_name, "memory%lu", &n) != 1)
-			continue;
-		if (n * block < *from)
-			*from = n * block;
-		if (n * block + block - 1 > *to)
-			*to = n * block + block - 1;
-	}
-	closedir(dir);
-	return block;
-}
-
-/*
- * How many SHARED entries describe the memory from @from to @to, and how many
- * other memory. The first entry of all describes the first block of memory.
- */
-static void shared_of(unsigned long from, unsigned long to, unsigned long *inside,
-		      unsigned long *outside)
-{
-	FILE *f = fopen("/sys/kernel/debug/vmemmap_shadow/state", "r");
-	unsigned long a, b, n, first = 0, lowest, highest;
-	unsigned long each = page_kb * KB / struct_page_size * page_kb * KB;
-	char buf[256], name[16];
-
-	if (!f)
-		fatal("no vmemmap_shadow/state: %s", strerror(errno));
-	memory_of(MEMORY_DIR, &lowest, &highest);
-	*inside = *outside = 0;
-	while (fgets(buf, sizeof(buf), f)) {
-		if (sscanf(buf, "0x%lx-0x%lx %lu %15s", &a, &b, &n, name) != 4)
-			fatal("a line of state: %s", buf);
-		if (!first)
-			first = a;
-		if (strcmp(name, at_rest()))
-			continue;
-		for (; a < b; a += page_kb * KB) {
-			unsigned long at = lowest + (a - first) / (page_kb * KB) * each;
-
-			++*(at >= from && at <= to ? inside : outside);
-		}
-	}
-	fclose(f);
 }
 
 /*
