@@ -5,6 +5,7 @@
  *	vmemmap_shadow.c	the chain: steps, TLBI rounds, windows, the fault handler
  *	vmemmap_shadow_folio.c	HugeTLB's side: folios, batches, pages in hand, hot-remove
  *	vmemmap_shadow_share.c	what tails share, and how contents become equal
+ *	vmemmap_shadow_later.c	folios that are in use, where a base allows that
  *	vmemmap_shadow_debug.c	the rule, checked; statistics, debugfs
  *	vmemmap_shadow_ops.h	what all of these do to the machine
  */
@@ -107,6 +108,15 @@ struct shadow_batch {
 	unsigned int nr_tails;
 };
 
+static inline void shadow_batch_init(struct shadow_batch *b, struct shadow_member *room,
+				     unsigned int max)
+{
+	b->room = room;
+	b->max = max;
+	b->nr = 0;
+	b->nr_tails = 0;
+}
+
 #define for_each_in_batch(m, i, b)					\
 	for (i = 0; i < (b)->nr && ((m) = (b)->member[i]); i++)
 
@@ -128,6 +138,8 @@ void vmemmap_shadow_violation(const char *what);
 enum shadow_counter {
 	SHADOW_FOLIOS_OPTIMIZED,
 	SHADOW_FOLIOS_RESTORED,
+	SHADOW_FOLIOS_LATER,
+	SHADOW_FOLIOS_DIED_YOUNG,
 	SHADOW_STEPS,
 	SHADOW_GRACE_PERIODS,
 	SHADOW_TLBI_ROUNDS,
@@ -382,6 +394,36 @@ void vmemmap_shadow_replain(struct shadow_member *m, unsigned int lo,
  * if the store cannot be let through.
  */
 int vmemmap_shadow_stray_write(pte_t *ptep, unsigned long addr, pte_t pte);
+
+/* ------------------------------------------------------------------------ */
+/* Folios in use, if SHADOW_FOLIOS_IN_USE: vmemmap_shadow_folio.c, _later.c	    */
+
+/**
+ * vmemmap_shadow_claim() - mark a folio as optimized and take it into a batch
+ * @b:		the batch
+ * @folio:	a HugeTLB folio, whatever its reference count, of which nobody can
+ *		end the life meanwhile
+ *
+ * Nothing is stepped yet. A folio that cannot be optimized is left as it is.
+ *
+ * Context: Any but NMI. The caller holds hugetlb_lock.
+ * Return: false if the folio does not belong into this batch, but into another one.
+ */
+bool vmemmap_shadow_claim(struct shadow_batch *b, struct folio *folio);
+
+/**
+ * vmemmap_shadow_optimize_claimed() - optimize the folios of such a batch
+ * @b:		the batch; not empty
+ *
+ * The folios stay marked as optimized even if nothing of them could be joined: others
+ * may have seen the mark.
+ *
+ * Context: Process context, without hugetlb_lock. Sleeps.
+ */
+void vmemmap_shadow_optimize_claimed(struct shadow_batch *b);
+
+/* Wait until each folio that is marked as optimized has been. May sleep. */
+void vmemmap_shadow_later_wait(void);
 
 /* ------------------------------------------------------------------------ */
 /* The chain: vmemmap_shadow.c						    */

@@ -42,6 +42,8 @@ void vmemmap_shadow_violation(const char *what)
 static const char * const shadow_counter_name[] = {
 	[SHADOW_FOLIOS_OPTIMIZED]	= "folios optimized",
 	[SHADOW_FOLIOS_RESTORED]	= "folios restored",
+	[SHADOW_FOLIOS_LATER]		= "folios optimized later",
+	[SHADOW_FOLIOS_DIED_YOUNG]	= "folios that died young",
 	[SHADOW_STEPS]			= "entries stepped",
 	[SHADOW_GRACE_PERIODS]		= "grace periods",
 	[SHADOW_TLBI_ROUNDS]		= "TLBI rounds",

@@ -176,15 +176,6 @@ static int shadow_alloc_for(struct shadow_member *m)
 /* ------------------------------------------------------------------------ */
 /* Batches								    */
 
-static void shadow_batch_init(struct shadow_batch *b, struct shadow_member *room,
-			      unsigned int max)
-{
-	b->room = room;
-	b->max = max;
-	b->nr = 0;
-	b->nr_tails = 0;
-}
-
 /* Room for a batch; for one folio, which the caller brings, if that will do or must. */
 static struct shadow_member *shadow_room_alloc(struct shadow_member *one, bool single,
 					       unsigned int *max)
@@ -279,9 +270,10 @@ static void shadow_release(struct shadow_batch *b)
 
 /*
  * Optimize the folios of a batch. Each is marked, and readers were awaited.
- * Returns how many entries were joined.
+ * Returns how many entries were joined. The mark of what others may look at stays.
  */
-static unsigned long shadow_optimize_batch(struct shadow_batch *b, unsigned int *nr_folios)
+static unsigned long shadow_optimize_batch(struct shadow_batch *b, unsigned int *nr_folios,
+					   bool in_use)
 {
 	unsigned int i, nr = 0;
 	struct shadow_member *m;
@@ -290,7 +282,7 @@ static unsigned long shadow_optimize_batch(struct shadow_batch *b, unsigned int 
 	for_each_in_batch(m, i, b) {
 		if (vmemmap_shadow_prepare(m))
 			b->member[nr++] = m;
-		else
+		else if (!SHADOW_WARN_ON(in_use))
 			folio_clear_hugetlb_vmemmap_optimized(m->folio);
 	}
 	b->nr = nr;
@@ -300,7 +292,7 @@ static unsigned long shadow_optimize_batch(struct shadow_batch *b, unsigned int 
 	vmemmap_shadow_optimize_windows(b);
 	for_each_in_batch(m, i, b) {
 		joined += m->joined;
-		if (!m->joined) {
+		if (!m->joined && !in_use) {
 			folio_clear_hugetlb_vmemmap_optimized(m->folio);
 			nr--;
 		}
@@ -347,7 +339,8 @@ static pte_t *shadow_mark(struct folio *folio)
 		shadow_count(SHADOW_REFUSED_BROKEN, 1);
 		return NULL;
 	}
-	if (SHADOW_WARN_ON(!folio_test_hugetlb(folio) || folio_ref_count(folio)))
+	if (SHADOW_WARN_ON(!folio_test_hugetlb(folio) ||
+			   (!SHADOW_FOLIOS_IN_USE && folio_ref_count(folio))))
 		return NULL;
 
 	/*
@@ -432,13 +425,13 @@ static void shadow_optimize(struct folio *first, const struct list_head *folios)
 		if (!head)
 			continue;
 		if (!shadow_batch_takes(&b, folio)) {
-			nr_entries += shadow_optimize_batch(&b, &nr_folios);
+			nr_entries += shadow_optimize_batch(&b, &nr_folios, false);
 			shadow_batch_init(&b, room, max);
 		}
 		shadow_batch_add(&b, shadow_batch_next(&b, folio, head));
 	}
 	if (b.nr)
-		nr_entries += shadow_optimize_batch(&b, &nr_folios);
+		nr_entries += shadow_optimize_batch(&b, &nr_folios, false);
 	shadow_room_free(room, &one);
 	trace_vmemmap_shadow_optimize(folio_pfn(first), folio_order(first),
 				      nr_folios, nr_entries,
@@ -454,6 +447,36 @@ void vmemmap_shadow_optimize_folios(struct list_head *folios)
 {
 	shadow_optimize(list_first_entry_or_null(folios, struct folio, lru), folios);
 }
+
+#if SHADOW_FOLIOS_IN_USE
+bool vmemmap_shadow_claim(struct shadow_batch *b, struct folio *folio)
+{
+	pte_t *head;
+
+	lockdep_assert_held(&hugetlb_lock);
+	if (!shadow_batch_takes(b, folio))
+		return false;
+	head = shadow_mark(folio);
+	if (head)
+		shadow_batch_add(b, shadow_batch_next(b, folio, head));
+
+	return true;
+}
+
+void vmemmap_shadow_optimize_claimed(struct shadow_batch *b)
+{
+	const struct folio *first = b->member[0]->folio;
+	const u64 began = ktime_get_mono_fast_ns();
+	unsigned int nr_folios = 0;
+	unsigned long nr_entries;
+
+	might_sleep();
+	shadow_count(SHADOW_FOLIOS_LATER, b->nr);
+	nr_entries = shadow_optimize_batch(b, &nr_folios, true);
+	trace_vmemmap_shadow_optimize(folio_pfn(first), folio_order(first), nr_folios,
+				      nr_entries, ktime_get_mono_fast_ns() - began);
+}
+#endif
 
 /* Does not move anything, if @folios is NULL: @first is a single one then. */
 static long shadow_restore(struct folio *first, struct list_head *folios,
@@ -524,6 +547,8 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 	if (!folio_test_hugetlb_vmemmap_optimized(folio))
 		return 0;
 
+	if (SHADOW_FOLIOS_IN_USE)
+		vmemmap_shadow_later_wait();
 	ret = shadow_restore(folio, NULL, NULL);
 
 	return ret < 0 ? ret : 0;
@@ -535,9 +560,12 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 	struct folio *folio;
 
 	list_for_each_entry(folio, folios, lru) {
-		if (folio_test_hugetlb_vmemmap_optimized(folio))
-			return shadow_restore(list_first_entry(folios, struct folio, lru),
-					      folios, restored);
+		if (!folio_test_hugetlb_vmemmap_optimized(folio))
+			continue;
+		if (SHADOW_FOLIOS_IN_USE)
+			vmemmap_shadow_later_wait();
+		return shadow_restore(list_first_entry(folios, struct folio, lru),
+				      folios, restored);
 	}
 	list_splice_tail_init(folios, restored);
 

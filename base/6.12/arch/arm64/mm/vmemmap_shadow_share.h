@@ -79,6 +79,9 @@ extern bool vmemmap_shadow_booting;
 /* Whoever saw a tail before the freeze has to be done: [E] and [F]. */
 #define SHADOW_WAITS_FOR_READERS	true
 
+/* A folio's own struct pages, which whoever uses it writes to, are read-only meanwhile. */
+#define SHADOW_FOLIOS_IN_USE	0
+
 /* The pages of an array, from the bulk allocator. */
 #define shadow_alloc_bulk(gfp, nid, nr, pages)				\
 	alloc_pages_bulk_array_node(gfp, nid, nr, pages)

@@ -40,6 +40,13 @@ struct shadow_was {
  */
 #define SHADOW_WAITS_FOR_READERS	false
 
+/*
+ * The head's page is not stepped, and nobody who uses a folio stores to tails
+ * behind it. So a folio may be optimized at any time of its life: see
+ * vmemmap_shadow_later.c.
+ */
+#define SHADOW_FOLIOS_IN_USE	1
+
 /* The pages of an array, from the bulk allocator. */
 #define shadow_alloc_bulk(gfp, nid, nr, pages)				\
 	alloc_pages_bulk_node(gfp, nid, nr, pages)
