@@ -61,7 +61,7 @@ initrd_build()
 	root=$dir/root
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,huge}
-	for t in init cases pools restore poison watch memory users hotplug kexec bench; do
+	for t in init cases pools restore poison watch memory users later hotplug kexec bench; do
 		shown "$cc" -static -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$root/bin/$t" \
 			"$top/tests/guest/$t.c" "${common[@]}" || exit $E_FAIL
 	done

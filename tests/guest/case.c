@@ -44,7 +44,7 @@ const struct hstate *largest(void)
 
 void check_freed(const char *what, long pages, const struct hstate *h)
 {
-	long freed = start_kb - memmap_kb(), want = pages * (long)h->saved_kb;
+	long want = pages * (long)h->saved_kb, freed = start_kb - memmap_kb_settled(start_kb - want);
 
 	if (pages < 1)
 		fail("%s: no page of %lu kB", what, h->size_kb);

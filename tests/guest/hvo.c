@@ -137,7 +137,7 @@ long memmap_kb_settled(long want)
 {
 	long kb = memmap_kb(), last = kb;
 
-	for (int i = 0; i < 200 && kb != want; i++) {
+	for (int i = 0; i < 300 && kb != want; i++) {
 		usleep(10000);
 		kb = memmap_kb();
 		if (kb != last)

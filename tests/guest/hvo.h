@@ -31,8 +31,9 @@ long vmstat(const char *name);
 /* nr_memmap_pages + nr_memmap_boot_pages, in KiB. */
 long memmap_kb(void);
 /*
- * The same, waiting for it to become @want until it has not moved for 2 s: pages
- * that a process frees are restored by a worker, one grace period each.
+ * The same, waiting for it to become @want until it has not moved for 3 s: pages
+ * that a process frees are restored by a worker, and some that it allocates are
+ * optimized by one, a second or two later.
  */
 long memmap_kb_settled(long want);
 
