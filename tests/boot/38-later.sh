@@ -8,6 +8,7 @@ append hugetlb_free_vmemmap=on
 check "pages by page fault are optimized later" later,fault
 twin "pages that are optimized at once are noticed" later,fault,busted 'kB were given back at once'
 check "pages by reservation are optimized later" later,fault,reserve
+check "a page of the largest size is optimized later" later,fault,reserve,largest,pages=1
 check "pages that die young are not touched" later,young
 twin "pages that were touched are noticed" later,young,rounds=1,busted 'entries were stepped'
 check "lives, demotion and soft offline against the worker" later,loops,seconds=30

@@ -68,13 +68,13 @@ static void let_settle(void)
 }
 
 /*
- * pages=N, by page fault, or reserve: by the reservation of mmap(). Neither gives
- * anything back before it returns, both have a moment later; meanwhile the process
- * writes and reads. The twin expects it at once.
+ * pages=N, by page fault, or reserve: by the reservation of mmap(); largest: of that
+ * size. Neither gives anything back before it returns, both have a moment later;
+ * meanwhile the process writes and reads. The twin expects it at once.
  */
 static int fault(void)
 {
-	const struct hstate *h = smallest();
+	const struct hstate *h = option("largest") ? largest() : smallest();
 	long pages = number("pages", 16), saved = pages * (long)h->saved_kb, freed;
 	unsigned long size = pages * h->size_kb * KB, turns = 0;
 	long stepped, later = shadow_stat("folios optimized later");

@@ -63,7 +63,7 @@ static void shadow_later_arm(void)
 	queue_delayed_work(system_dfl_wq, &shadow_later_dwork, SHADOW_MOMENT);
 }
 
-/* No folio that HVO optimizes is smaller. */
+/* No folio that HVO optimizes is smaller, and smaller ones lie beside these. */
 static unsigned long shadow_later_index(const struct folio *folio)
 {
 	return folio_pfn(folio) >> VMEMMAP_TAIL_MIN_ORDER;
