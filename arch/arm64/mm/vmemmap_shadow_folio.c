@@ -492,6 +492,8 @@ static long shadow_restore(struct folio *first, struct list_head *folios,
 	int ret = 0;
 
 	might_sleep();
+	if (SHADOW_FOLIOS_IN_USE)
+		vmemmap_shadow_later_wait();
 	room = shadow_room_alloc(&one, !shadow_next(first, folios), &max);
 	while (!ret && next) {
 		unsigned int nr_listed = 0;
@@ -547,8 +549,6 @@ int vmemmap_shadow_restore_folio(struct folio *folio)
 	if (!folio_test_hugetlb_vmemmap_optimized(folio))
 		return 0;
 
-	if (SHADOW_FOLIOS_IN_USE)
-		vmemmap_shadow_later_wait();
 	ret = shadow_restore(folio, NULL, NULL);
 
 	return ret < 0 ? ret : 0;
@@ -560,12 +560,9 @@ long vmemmap_shadow_restore_folios(struct list_head *folios,
 	struct folio *folio;
 
 	list_for_each_entry(folio, folios, lru) {
-		if (!folio_test_hugetlb_vmemmap_optimized(folio))
-			continue;
-		if (SHADOW_FOLIOS_IN_USE)
-			vmemmap_shadow_later_wait();
-		return shadow_restore(list_first_entry(folios, struct folio, lru),
-				      folios, restored);
+		if (folio_test_hugetlb_vmemmap_optimized(folio))
+			return shadow_restore(list_first_entry(folios, struct folio, lru),
+					      folios, restored);
 	}
 	list_splice_tail_init(folios, restored);
 
