@@ -113,8 +113,8 @@ static int cpuset(void)
 	hstate_set(h, "nr_overcommit_hugepages", pages);
 	p = map_pages(h, pages);
 	memset(p, 1, pages * h->size_kb * KB);
-	freed = start_kb - memmap_kb();
 	check_freed("mapped", pages, h);
+	freed = start_kb - memmap_kb();
 	munmap(p, pages * h->size_kb * KB);
 	hstate_set(h, "nr_overcommit_hugepages", 0);
 
