@@ -29,6 +29,7 @@ SHORT = {
 SURPLUS = [
     ("fault-2m", "one page beyond the pool, by a page fault"),
     ("reserve-2m", "reserve {} pages beyond the pool"),
+    ("young-2m", "reserve {} pages beyond the pool, and give them up at once"),
 ]
 WALKS = [
     ("kpageflags", "read kpageflags of {} pages"),
