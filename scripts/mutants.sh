@@ -97,7 +97,7 @@ sound_cases()
 	stamp="$tree_id $("$kernel_cc" --version | head -n 1)"
 	[ "$(head -n 1 "$obj/sound.ktap" 2>/dev/null)" != "$stamp" ] || return 0
 	ticker_start "the suites without a mutant" true
-	run_suites "$build/log/mutant-none.log" 600
+	run_suites "$build/log/mutant-none.log" 1500
 	ticker_stop
 	if [ ! -f "$obj/test.log" ]; then
 		die $E_NOTEST "Without a mutant it does not build; the log: .build/log/mutant-none.log"
