@@ -439,7 +439,7 @@ static void *map_pages(struct page **pages, unsigned int nr, bool last)
 	addr = ALIGN((unsigned long)area->addr, align);
 	if (last)
 		addr = ALIGN((unsigned long)area->addr + size, max(PMD_SIZE, align)) - size;
-	if (map_pages_at(addr, size, pages)) {
+	if (map_pages_at(addr, addr + size, pages)) {
 		free_vm_area(area);
 		return NULL;
 	}
@@ -550,7 +550,7 @@ void expect_readers_find_head(struct kunit *test, struct folio *folio)
 
 void expect_optimized(struct kunit *test, struct folio *folio)
 {
-	const bool writable = SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED;
+	const bool writable = heads_page_is_shared;
 	unsigned int n, wrong = 0;
 
 	KUNIT_EXPECT_TRUE(test, folio_test_hugetlb_vmemmap_optimized(folio));
@@ -817,8 +817,7 @@ static void make_folios_at(struct kunit *test, enum where where,
 		list_add(&folio_at(test, where, PMD_SIZE)->lru, list);
 }
 
-void make_folios(struct kunit *test, struct list_head *list,
-			unsigned int nr)
+void make_folios(struct kunit *test, struct list_head *list, unsigned int nr)
 {
 	make_folios_at(test, LIVE, list, nr);
 }
@@ -1592,7 +1591,7 @@ static void recovery_that_loses_its_step_looks_again(struct kunit *test)
 
 /* Step all tail entries, and see to it that nobody has the old ones. */
 void step_all(struct kunit *test, struct folio *folio,
-		     enum vmemmap_shadow_state from, enum vmemmap_shadow_state to)
+	      enum vmemmap_shadow_state from, enum vmemmap_shadow_state to)
 {
 	unsigned long addr = (unsigned long)folio;
 	unsigned int n;
@@ -1914,12 +1913,12 @@ static void entry_behind_the_folio_is_not_looked_for(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, walks.behind, 0, "behind the folio, by the updater");
 
 	/* Where alias tails rest writable, the fault handler bars all but the first. */
-	if (SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED)
+	if (heads_page_is_shared)
 		step_all(test, folio, VMEMMAP_SHADOW_SHARED, VMEMMAP_SHADOW_JOINED);
 	walks.behind = 0;
 	KUNIT_EXPECT_TRUE(test, __vmemmap_shadow_fault(first, store));
 	KUNIT_EXPECT_EQ_MSG(test, walks.behind, 0, "behind the folio, by the handler");
-	if (SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED) {
+	if (heads_page_is_shared) {
 		KUNIT_ASSERT_EQ(test, 0,
 				vmemmap_shadow_step(vmemmap_shadow_ptep(first),
 						    VMEMMAP_SHADOW_SHARED,

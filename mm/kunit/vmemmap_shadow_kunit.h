@@ -21,6 +21,9 @@
 /* Steps from OWNED to where alias tails rest; a TLBI round follows each. */
 #define STEPS_TO_REST	((unsigned int)SHADOW_AT_REST)
 
+/* Do alias tails rest writable? Only at a page that is their folio's own, its head's. */
+static const bool heads_page_is_shared = STEPS_TO_REST == VMEMMAP_SHADOW_SHARED;
+
 /* Call an operation itself, instead of what replaces it in this thread. */
 #define REAL(call)							\
 ({									\
@@ -114,7 +117,7 @@ void base_test_exit(struct kunit *test);
 /* Where a store to a read-only entry leaves it. */
 static inline enum vmemmap_shadow_state opened_from(enum vmemmap_shadow_state state)
 {
-	return state == VMEMMAP_SHADOW_JOINED && SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED ?
+	return state == VMEMMAP_SHADOW_JOINED && heads_page_is_shared ?
 	       VMEMMAP_SHADOW_SHARED : VMEMMAP_SHADOW_OWNED;
 }
 

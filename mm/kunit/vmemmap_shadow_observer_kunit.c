@@ -897,7 +897,7 @@ static void each_exchange_is_lost_in_turn(struct kunit *test)
 		obs.lose_exchange_at = n;
 		vmemmap_shadow_optimize_folio(folio);
 		/* Nobody really has: where no entry is opened, it stays SEALED. */
-		sealed = SHADOW_AT_REST == VMEMMAP_SHADOW_JOINED && n / tails == 1;
+		sealed = !heads_page_is_shared && n / tails == 1;
 		KUNIT_EXPECT_EQ(test, obs.half_way, sealed);
 		obs.half_way -= sealed;
 		expect_nothing_seen(test);
@@ -1087,7 +1087,7 @@ static bool is_strayed(const struct page *page)
 static bool stray_is_there(struct folio *folio)
 {
 	return !obs.target || is_strayed(obs.target) ||
-	       (SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED && obs.target_index < HEAD_PAGES &&
+	       (heads_page_is_shared && obs.target_index < HEAD_PAGES &&
 		is_strayed(folio_page(folio, obs.target_index)));
 }
 
@@ -1113,7 +1113,7 @@ static bool stray_spreads(struct folio *folio)
 
 	if (folio_test_hugetlb_vmemmap_optimized(folio))
 		return false;
-	if (SHADOW_AT_REST == VMEMMAP_SHADOW_SHARED && obs.target_index >= HEAD_PAGES)
+	if (heads_page_is_shared && obs.target_index >= HEAD_PAGES)
 		return false;
 	for (i = HEAD_PAGES; i < folio_nr_pages(folio); i++) {
 		const struct page *page = folio_page(folio, i);

@@ -16,7 +16,9 @@
  *	own page, rw       own page, ro       shared page, ro     shared page, rw
  *
  * What the tails of a folio share, and whether they rest JOINED or SHARED, is
- * another thing on each kernel: vmemmap_shadow_share.c. seal and open change the permission only, join and part change the output
+ * another thing on each kernel: vmemmap_shadow_share.c.
+ *
+ * seal and open change the permission only, join and part change the output
  * address only. Between two steps of an entry stands a completed TLBI. While
  * an entry is read-only, the contents of its page are prepared through the
  * page's other mapping, its alias in the linear map.

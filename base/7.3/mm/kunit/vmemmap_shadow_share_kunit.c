@@ -131,12 +131,12 @@ void base_test_exit(struct kunit *test)
 /* ------------------------------------------------------------------------ */
 /* The shared page							    */
 
-static long parted(void)
+static long nr_parted(void)
 {
 	return vmemmap_shadow_counter("entries parted by a write");
 }
 
-static long saved(void)
+static long bytes_now(void)
 {
 	return vmemmap_shadow_counter("bytes saved now");
 }
@@ -186,8 +186,8 @@ static void store_at_rest_parts_its_entry_alone(struct kunit *test)
 {
 	struct folio *other = huge_folio(test, PMD_SIZE);
 	struct folio *folio = huge_folio(test, PMD_SIZE);
-	const long parted_before = parted();
-	const long before = saved();
+	const long parted_before = nr_parted();
+	const long before = bytes_now();
 	const unsigned int nr = nr_tails(folio);
 	unsigned int n, spread = 0;
 
@@ -198,12 +198,12 @@ static void store_at_rest_parts_its_entry_alone(struct kunit *test)
 			tail_flags(folio_page(folio, (n + 1) * PAGES_PER_ENTRY + n)));
 		KUNIT_EXPECT_EQ(test, vmemmap_shadow_pte_state(tail_entry(folio, n)),
 				VMEMMAP_SHADOW_OWNED);
-		KUNIT_EXPECT_EQ(test, parted() - parted_before, n + 1);
-		KUNIT_EXPECT_EQ(test, saved() - before, (2 * nr - n - 1) * PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, nr_parted() - parted_before, n + 1);
+		KUNIT_EXPECT_EQ(test, bytes_now() - before, (2 * nr - n - 1) * PAGE_SIZE);
 	}
 	/* The second one to an entry needs nothing. */
 	set_bit(PG_owner_priv_1, tail_flags(folio_page(folio, PAGES_PER_ENTRY)));
-	KUNIT_EXPECT_EQ(test, parted() - parted_before, nr);
+	KUNIT_EXPECT_EQ(test, nr_parted() - parted_before, nr);
 
 	expect_optimized(test, other);
 	KUNIT_EXPECT_FALSE_MSG(test, shared_is_changed(folio), "what is shared has changed");
@@ -211,7 +211,7 @@ static void store_at_rest_parts_its_entry_alone(struct kunit *test)
 
 	/* No page is needed for any of them. */
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
-	KUNIT_EXPECT_EQ(test, saved() - before, nr * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, bytes_now() - before, nr * PAGE_SIZE);
 	for (n = 0; n < nr; n++) {
 		unsigned long i = (n + 1) * PAGES_PER_ENTRY;
 
@@ -223,7 +223,7 @@ static void store_at_rest_parts_its_entry_alone(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, spread, 0, "tails with a flag that nobody has set");
 	expect_restored(test, folio);
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(other));
-	KUNIT_EXPECT_EQ(test, saved(), before);
+	KUNIT_EXPECT_EQ(test, bytes_now(), before);
 	put_huge_folio(test, folio);
 	put_huge_folio(test, other);
 }
@@ -246,7 +246,7 @@ static void store_without_a_spare_page_is_not_forgiven(struct kunit *test)
 	const long recoveries = vmemmap_shadow_counter("write recoveries");
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	const unsigned long addr = (unsigned long)folio + PAGE_SIZE;
-	const long parted_before = parted();
+	const long parted_before = nr_parted();
 
 	vmemmap_shadow_optimize_folio(folio);
 	no_spares = 0;
@@ -256,10 +256,10 @@ static void store_without_a_spare_page_is_not_forgiven(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, no_spares, 1);
 	expect_optimized(test, folio);
 	KUNIT_EXPECT_EQ(test, recoveries, vmemmap_shadow_counter("write recoveries"));
-	KUNIT_EXPECT_EQ(test, parted_before, parted());
+	KUNIT_EXPECT_EQ(test, parted_before, nr_parted());
 
 	KUNIT_EXPECT_TRUE(test, __vmemmap_shadow_fault(addr, store));
-	KUNIT_EXPECT_EQ(test, parted_before + 1, parted());
+	KUNIT_EXPECT_EQ(test, parted_before + 1, nr_parted());
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	expect_restored(test, folio);
 	put_huge_folio(test, folio);
@@ -280,7 +280,7 @@ static void store_that_loses_its_part_looks_again(struct kunit *test)
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	struct page *page = folio_page(folio, PAGES_PER_ENTRY);
-	const long parted_before = parted();
+	const long parted_before = nr_parted();
 
 	vmemmap_shadow_optimize_folio(folio);
 	lost_parts = 0;
@@ -288,7 +288,7 @@ static void store_that_loses_its_part_looks_again(struct kunit *test)
 	WRITE_ONCE(tail_index(page), 1);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
 	KUNIT_EXPECT_EQ(test, lost_parts, 2);
-	KUNIT_EXPECT_EQ(test, parted_before + 1, parted());
+	KUNIT_EXPECT_EQ(test, parted_before + 1, nr_parted());
 	KUNIT_EXPECT_EQ(test, tail_index(page), 1);
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	KUNIT_EXPECT_EQ(test, tail_index(page), 1);
@@ -301,14 +301,14 @@ static void store_that_loses_its_part_looks_again(struct kunit *test)
 static void restore_under_fire_goes_on(struct kunit *test)
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
-	const long parted_before = parted();
+	const long parted_before = nr_parted();
 
 	vmemmap_shadow_optimize_folio(folio);
 	aim_at(folio);
 	kunit_activate_static_stub(test, vmemmap_shadow_hold, fire);
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
-	KUNIT_EXPECT_EQ(test, parted_before + 1, parted());
+	KUNIT_EXPECT_EQ(test, parted_before + 1, nr_parted());
 	KUNIT_EXPECT_TRUE(test, test_and_clear_bit(PG_owner_priv_1, under_fire));
 	expect_restored(test, folio);
 	put_huge_folio(test, folio);

@@ -25,8 +25,8 @@ static inline void set_up_timer(struct hrtimer *timer,
 }
 
 /* Map pages in the vmalloc area. */
-#define map_pages_at(addr, size, pages)					\
-	vmap_pages_range(addr, (addr) + (size), PAGE_KERNEL, pages, PAGE_SHIFT)
+#define map_pages_at(addr, end, pages)					\
+	vmap_pages_range(addr, end, PAGE_KERNEL, pages, PAGE_SHIFT)
 
 /* TLBIs more of a store that meets a JOINED entry: of this one, before it is parted. */
 #define JOINED_SINGLES	1
