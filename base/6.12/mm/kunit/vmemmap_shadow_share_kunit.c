@@ -121,6 +121,7 @@ static void store_to_joined_entry(struct kunit *test, bool lose)
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	struct page *page = folio_page(folio, PAGES_PER_ENTRY + HEAD_PAGES);
+	const unsigned long pfn = shared_pfn(folio) + 1;
 	unsigned int n, wrong = 0;
 
 	vmemmap_shadow_optimize_folio(folio);
@@ -145,7 +146,7 @@ static void store_to_joined_entry(struct kunit *test, bool lose)
 		/* A copy: nothing comes of it if it can be stepped. */
 		wrong += !(pte_val(pte) & BARRED) ||
 			 vmemmap_shadow_step(&pte, VMEMMAP_SHADOW_JOINED,
-					     VMEMMAP_SHADOW_SEALED, shared_pfn(folio) + 1) != -EAGAIN;
+					     VMEMMAP_SHADOW_SEALED, pfn) != -EAGAIN;
 	}
 	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "of %u entries are not barred", n);
 
