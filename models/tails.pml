@@ -258,9 +258,9 @@ inline fault(c, e, who)
 			fi
 		}
 	   :: hs == SHADOW_TAG_JOINED ->
-		/* C: vmemmap_shadow_stray_write: shadow_spare_get */
-		/* C: shadow_spare_get: alloc_pages_nolock */
-		/* C: shadow_spare_get: this_cpu_xchg */
+		/* C: vmemmap_shadow_stray_write: vmemmap_shadow_spare_get */
+		/* C: vmemmap_shadow_spare_get: alloc_pages_nolock */
+		/* C: vmemmap_shadow_spare_get: this_cpu_xchg */
 #ifdef SPARE_FAILS
 		if
 		:: true -> atomic { hs = 0; hp = 0; refused = 1; reached_refused = 1; break }
@@ -752,6 +752,7 @@ again:	EACH(TYPE);
 #ifdef IN_USE
 	head_ref = 1;
 #endif
+	/* C: vmemmap_shadow_optimize_bootmem_folios: shadow_get_ready */
 	/* C: vmemmap_shadow_optimize_bootmem_folios: vmemmap_shadow_optimize_folios */
 	/* C: vmemmap_shadow_optimize_folio: shadow_optimize */
 	/* C: vmemmap_shadow_optimize_folios: shadow_optimize */
@@ -768,8 +769,9 @@ again:	EACH(TYPE);
 	/*
 	 * See "leaves out".
 	 * C: vmemmap_shadow_prepare: shadow_shared_page
-	 * C: vmemmap_shadow_prepare: WRITE_ONCE
-	 * C: vmemmap_shadow_prepare: shadow_spare_refill
+	 * C: vmemmap_shadow_prepare: shadow_get_ready
+	 * C: shadow_get_ready: WRITE_ONCE
+	 * C: shadow_get_ready: shadow_spare_refill
 	 * C: vmemmap_shadow_prepare: shadow_wipe_tails
 	 * C: vmemmap_shadow_note: shadow_shared_page
 	 * C: shadow_spare_refill: this_cpu_read
