@@ -1271,7 +1271,8 @@ static void stray_store_at_each_store_is_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, obs.runs, JOINED_RUNS * obs.from_joined);
 	if (meets_joined(p->when == INJECT_BEFORE, p->restore))
 		KUNIT_EXPECT_GT(test, obs.from_joined, 0);
-	if (!p->restore)
+	/* If it met no fault, what it did to a word that means nothing is made equal. */
+	if (!p->restore && (heads_page_is_shared || !p->word || p->differ))
 		KUNIT_EXPECT_GT(test, vmemmap_shadow_counter("entries left unjoined"), left);
 	expect_restored(test, folio);
 	kunit_info(test, "%u stores, one stray at each, %ld recoveries, %ld entries left",

@@ -95,6 +95,20 @@ static int order(void)
 		write_long(OPTIMIZE, on && !twin);
 		busted = twin && on;
 		compact();
+		/* Before memory has been in pieces: what is restored takes pages here and there. */
+		if (split) {
+			got = pool_set(big, pool_pages(big));
+			if (pool_demote(big, h) || got < 1)
+				fatal("HVO %d: %ld pages of %lu kB", on, got, big->size_kb);
+			got = hstate_get(h, "nr_hugepages");
+			if (on)
+				check_freed("demoted", got, h);
+			s[1][on] = steps_of(h, got < map ? got : map);
+			pool_set(h, 0);
+			pool_set(big, 0);
+			check_restored("demoted, freed");
+			compact();
+		}
 		got = pool_set(h, want);
 		if (got < map)
 			fatal("HVO %d: %ld pages of %lu kB of %ld", on, got, h->size_kb, want);
@@ -103,19 +117,6 @@ static int order(void)
 		s[0][on] = steps_of(h, map);
 		pool_set(h, 0);
 		check_restored("freed");
-		if (!split)
-			continue;
-		compact();
-		got = pool_set(big, pool_pages(big));
-		if (pool_demote(big, h) || got < 1)
-			fatal("HVO %d: %ld pages of %lu kB", on, got, big->size_kb);
-		got = hstate_get(h, "nr_hugepages");
-		if (on)
-			check_freed("demoted", got, h);
-		s[1][on] = steps_of(h, got < map ? got : map);
-		pool_set(h, 0);
-		pool_set(big, 0);
-		check_restored("demoted, freed");
 	}
 	check_steps("filled", h, s[0][1], s[0][0]);
 	if (split)

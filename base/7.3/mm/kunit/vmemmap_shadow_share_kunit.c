@@ -41,7 +41,7 @@ void make_compound(struct folio *folio, unsigned int order, unsigned long nr)
 {
 	unsigned long i;
 
-	__SetPageHead(&folio->page);
+	__set_bit(PG_head, tail_flags(&folio->page));
 	for (i = 1; i < nr; i++)
 		prep_compound_tail(&folio->page + i, &folio->page, order);
 	prep_compound_head(&folio->page, order);
