@@ -13,7 +13,10 @@ qemu_extra -m size=4096M,maxmem=8G \
 	-device virtio-mem-pci,id=hot0,memdev=hot,requested-size=0,node=1
 monitor
 
-twin "grace periods are noticed" memory,boot-pools,page_ext=8,grace=0 'grace periods for 128 pages, expected at most 0'
+# 7.3 waits for none, so that none is noticed there.
+# shellcheck disable=SC2154 # boot.sh sets it
+[ "$base" != 6.12 ] ||
+	twin "grace periods are noticed" memory,boot-pools,page_ext=8,grace=0 'grace periods for 128 pages, expected at most 0'
 check "pools of each node on the command line" memory,boot-pools,page_ext=8,grace=16
 check "a pool of each node" memory,nodes
 twin "a pool of another node is noticed" memory,nodes,busted 'SHARED entries, and'
