@@ -18,7 +18,7 @@ passed=0 failed=0 skipped=0
 boots=$build/log/check-boot.log
 lane=
 # The boots of the other base, which share a kernel.
-some_boots='(10-main|20-bulk|34-boot-pools|38-later|60-poison)'
+some_boots='(10-main|20-bulk|34-boot-pools|38-later|60-poison|80-most-of-memory)'
 
 # With it go QEMU, and whatever else it has started.
 lane_stop()
