@@ -7,10 +7,11 @@ RECORD=${RECORD:-}
 one_of RECORD "$RECORD" "" 0 1
 baseline=$top/bench/baseline.json	# of the default base
 
-# counts NAME: a boot that is counted.
+# counts NAME: a boot that is counted. Once pools have come and gone, Linux 7.3 finds no
+# page of 1 GiB in 4 GiB.
 counts()
 {
-	bench_boot "$1" 1 4096 hugetlb_free_vmemmap=on "bench,check bench,check,busted"
+	bench_boot "$1" 1 "$mem" hugetlb_free_vmemmap=on "bench,check bench,check,busted"
 }
 
 # agree A B: the operations of two boots, within a thousandth.
@@ -42,7 +43,8 @@ lock
 deps kernel guest qemu bench
 checks_begin bench-check "${RECORD#0}"
 source_get bench-check
-[ "$base" = "$default_base" ] || baseline=$top/bench/$base/baseline.json
+mem=4096
+[ "$base" = "$default_base" ] || { baseline=$top/bench/$base/baseline.json mem=8192; }
 tree_update
 guest_kernel guest-4k 4k
 initrd_build arm64

@@ -146,11 +146,13 @@ static void optimize_without_shared_page_is_refused(struct kunit *test)
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	struct page **slot = shared_slot(folio);
+	const long steps = vmemmap_shadow_counter("entries stepped");
 	struct page *page = *slot;
 
 	WRITE_ONCE(*slot, NULL);
 	vmemmap_shadow_optimize_folio(folio);
 	WRITE_ONCE(*slot, page);
+	KUNIT_EXPECT_EQ(test, steps, vmemmap_shadow_counter("entries stepped"));
 	expect_restored(test, folio);
 	put_huge_folio(test, folio);
 }
