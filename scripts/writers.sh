@@ -114,7 +114,7 @@ run "$(rel "$list") names every place, and no other" same_sites "$work/sites" "$
 run "$(rel "$list") is sorted and has known classes" list_in_form
 run "the table explains who has no reference" table_complete
 run "the sample's places are found, and no others" same_sites "$work/sample" "$dir/sample.txt"
-one=$(comm -12 "$work/sites" <(sed -n 's/ rcu$//p' "$list") | head -n 1)
+one=$(comm -12 "$work/sites" <(sed -nE 's/ (rcu|late)$//p' "$list") | head -n 1)
 awk -v one="$one" '$1 == one { $1 = "mm/nowhere.c:nobody:SetPageHWPoison" } { print }' "$list" |
 	sort >"$work/twin"
 twin "a place that the list has not is named" "new: $one" same_sites "$work/sites" "$work/twin"
