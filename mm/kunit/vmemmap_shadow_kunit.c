@@ -1274,6 +1274,14 @@ void wait_for_nobody(void)
 {
 }
 
+void wait_until(const bool *what)
+{
+	const u64 end = ktime_get_ns() + 5 * NSEC_PER_SEC;
+
+	while (!READ_ONCE(*what) && ktime_get_ns() < end)
+		cpu_relax();
+}
+
 /* Undo what the store did: in struct page @i, and in each @step behind it. */
 static void stray_wipe_each(struct folio *folio, unsigned long i, unsigned long step)
 {

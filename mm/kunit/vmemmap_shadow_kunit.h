@@ -89,6 +89,9 @@ extern int nr_waits;
 /* Stand in for vmemmap_shadow_wait_readers(). */
 void wait_for_nobody(void);
 
+/* Spin until another thread says so; five seconds at most, then the case fails by itself. */
+void wait_until(const bool *what);
+
 /* Stray stores to one tail: where, when a window is held open, and away with them. */
 extern unsigned long *under_fire;
 void aim_at(struct folio *folio);

@@ -207,14 +207,6 @@ static void flight_store(unsigned int n)
 	WRITE_ONCE(flight_page(n)->index, n + 1);
 }
 
-static void flight_wait(const bool *what)
-{
-	const u64 end = ktime_get_ns() + 5 * NSEC_PER_SEC;
-
-	while (!READ_ONCE(*what) && ktime_get_ns() < end)
-		cpu_relax();
-}
-
 static int flight_thread(void *test)
 {
 	current->kunit_test = test;
@@ -232,7 +224,7 @@ static void flight_start(void)
 		return;
 	flight.started = true;
 	complete(&flight.start);
-	flight_wait(flight.begin == FLIGHT_BEHIND_WAIT ? &flight.met : &flight.held);
+	wait_until(flight.begin == FLIGHT_BEHIND_WAIT ? &flight.met : &flight.held);
 }
 
 static void flight_hold(struct folio *folio, unsigned int lo, unsigned int hi)
@@ -273,14 +265,14 @@ static void flight_tlbi_run(unsigned long start, unsigned long nr)
 	if (current != flight.task && flight.second && !flight.over) {
 		flight.over = true;
 		WRITE_ONCE(flight.go, true);
-		flight_wait(&flight.done);
+		wait_until(&flight.done);
 		flight.unequal = memcmp(page_to_virt(flight.parted), flight.folio,
 					PAGE_SIZE);
 	}
 	REAL_VOID(vmemmap_shadow_tlbi_run(start, nr));
 	if (current == flight.task && !flight.held) {
 		WRITE_ONCE(flight.held, true);
-		flight_wait(&flight.go);
+		wait_until(&flight.go);
 	}
 }
 
@@ -291,7 +283,7 @@ static void flight_tlbi_one(unsigned long addr)
 	if (current == flight.task && flight.begin == FLIGHT_BEHIND_WAIT &&
 	    !flight.met) {
 		WRITE_ONCE(flight.met, true);
-		flight_wait(&flight.past);
+		wait_until(&flight.past);
 	}
 }
 
@@ -302,11 +294,11 @@ static void flight_wait_readers(void)
 		if (flight.begin == FLIGHT_BEHIND_WAIT && !flight.past) {
 			/* The handler that is waited for is done, this is the next. */
 			WRITE_ONCE(flight.past, true);
-			flight_wait(&flight.held);
+			wait_until(&flight.held);
 			return;
 		}
 		WRITE_ONCE(flight.go, true);
-		flight_wait(&flight.done);
+		wait_until(&flight.done);
 	}
 	REAL_VOID(vmemmap_shadow_wait_readers());
 }
@@ -362,7 +354,7 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 	flight_start();
 	WRITE_ONCE(flight.past, true);
 	WRITE_ONCE(flight.go, true);
-	flight_wait(&flight.done);
+	wait_until(&flight.done);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_hold);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_cmpxchg);
 	kunit_deactivate_static_stub(test, vmemmap_shadow_tlbi_run);

@@ -385,14 +385,6 @@ static struct page *flight_page(unsigned int n)
 	return folio_page(flight.folio, (FLIGHT + 1) * PAGES_PER_ENTRY + n);
 }
 
-static void flight_wait(const bool *what)
-{
-	const u64 end = ktime_get_ns() + 5 * NSEC_PER_SEC;
-
-	while (!READ_ONCE(*what) && ktime_get_ns() < end)
-		cpu_relax();
-}
-
 static int flight_thread(void *test)
 {
 	current->kunit_test = test;
@@ -410,7 +402,7 @@ static void flight_hold(struct folio *folio, unsigned int lo, unsigned int hi)
 		return;
 	flight.started = true;
 	complete(&flight.start);
-	flight_wait(&flight.held);
+	wait_until(&flight.held);
 }
 
 static void flight_tlbi_one(unsigned long addr)
@@ -418,14 +410,14 @@ static void flight_tlbi_one(unsigned long addr)
 	REAL_VOID(vmemmap_shadow_tlbi_one(addr));
 	if (current == flight.task && !flight.held) {
 		WRITE_ONCE(flight.held, true);
-		flight_wait(&flight.go);
+		wait_until(&flight.go);
 	}
 }
 
 static void flight_go(void)
 {
 	WRITE_ONCE(flight.go, true);
-	flight_wait(&flight.done);
+	wait_until(&flight.done);
 }
 
 /* The second store's handler has parted the entry. */
