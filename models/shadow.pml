@@ -849,7 +849,7 @@ inline equalize(e)
 	 * All tails of the head's page were the same when it was noted; if all
 	 * of this page are the same as these, each word's value is known.
 	 */
-	/* C: shadow_equalize: shadow_all_same */
+	/* C: shadow_equalize: vmemmap_shadow_all_same */
 	atomic {
 		own = oa[e];
 		same = (UNIFORM && SAME_AS_TAILS(own))

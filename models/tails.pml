@@ -560,7 +560,7 @@ inline equalize(e)
 		/* C: shadow_equalize: vmemmap_shadow_copy */
 		atomic { copy_shared(own) };
 #else
-		/* C: shadow_equalize: shadow_all_same */
+		/* C: shadow_equalize: vmemmap_shadow_all_same */
 		same = (kind[own] == kind[S] && ref[own] == ref[S] && word_a[own] == word_a[S]);
 		same = (same && odd[own] == odd[S] && flag_b[own] == flag_b[S]);
 		/* C: shadow_equalize: shadow_equalize_words */
@@ -777,9 +777,14 @@ again:	EACH(TYPE);
 	 * C: shadow_spare_refill: this_cpu_read
 	 * C: shadow_spare_refill: alloc_page
 	 * C: shadow_spare_refill: shadow_spare_put
-	 * C: shadow_wipe_tails: WRITE_ONCE
-	 * C: shadow_wipe_tails: WRITE_ONCE
-	 * C: shadow_wipe_tails: cmpxchg_relaxed
+	 * C: shadow_wipe_tails: shadow_wipe
+	 * C: shadow_wipe_tails: shadow_wipe
+	 * C: shadow_wipe_tails: shadow_wipe
+	 * C: shadow_wipe_tails: shadow_wipe
+	 * C: shadow_wipe: WRITE_ONCE
+	 * C: shadow_wipe: WRITE_ONCE
+	 * C: shadow_wipe: shadow_wipe_flags
+	 * C: shadow_wipe_flags: cmpxchg_relaxed
 	 */
 	/* C: shadow_optimize_batch: folio_clear_hugetlb_vmemmap_optimized */
 	/* C: shadow_optimize_batch: vmemmap_shadow_optimize_windows */

@@ -5,6 +5,7 @@
  *	vmemmap_shadow.c	the chain: steps, TLBI rounds, windows, the fault handler
  *	vmemmap_shadow_folio.c	HugeTLB's side: folios, batches, pages in hand, hot-remove
  *	vmemmap_shadow_share.c	what tails share, and how contents become equal
+ *	vmemmap_shadow_same.c	comparison of contents
  *	vmemmap_shadow_later.c	folios that are in use, where a base allows that
  *	vmemmap_shadow_debug.c	the rule, checked; statistics, debugfs
  *	vmemmap_shadow_ops.h	what all of these do to the machine
@@ -394,6 +395,15 @@ void vmemmap_shadow_replain(struct shadow_member *m, unsigned int lo,
  * if the store cannot be let through.
  */
 int vmemmap_shadow_stray_write(pte_t *ptep, unsigned long addr, pte_t pte);
+
+/**
+ * vmemmap_shadow_all_same() - is all that is left of a vmemmap page the same?
+ * @page:	a struct page at a multiple of four in the vmemmap page
+ * @as:		what each has to be, word for word
+ *
+ * Return: true if it is so from @page to the last one of its vmemmap page.
+ */
+bool vmemmap_shadow_all_same(const struct page *page, const union shadow_words *as);
 
 /* ------------------------------------------------------------------------ */
 /* Folios in use, if SHADOW_FOLIOS_IN_USE: vmemmap_shadow_folio.c, _later.c	    */

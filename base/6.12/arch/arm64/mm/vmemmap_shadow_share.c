@@ -75,65 +75,6 @@ static bool shadow_tail_is_plain(const struct page *tail,
 }
 
 /*
- * Are these four struct pages the same as that one, word for word? An update
- * spends most of its instructions here, and the compiler makes no chain of
- * comparisons that is longer than two.
- */
-#define SHADOW_SAME(compare, nr)					\
-	"ldp	x9, x10, [%0, #(64 * " #nr ")]\n"			\
-	"ldp	x11, x12, [%0, #(64 * " #nr " + 16)]\n"		\
-	"ldp	x13, x14, [%0, #(64 * " #nr " + 32)]\n"		\
-	"ldp	x15, x16, [%0, #(64 * " #nr " + 48)]\n"		\
-	compare								\
-	"ccmp	x10, %2, #0, eq\n"					\
-	"ccmp	x11, %3, #0, eq\n"					\
-	"ccmp	x12, %4, #0, eq\n"					\
-	"ccmp	x13, %5, #0, eq\n"					\
-	"ccmp	x14, %6, #0, eq\n"					\
-	"ccmp	x15, %7, #0, eq\n"					\
-	"ccmp	x16, %8, #0, eq\n"
-
-static __always_inline bool shadow_four_same(const struct page *page,
-					     const union shadow_words *as)
-{
-	if (sizeof(*page) != 64)
-		return !memcmp(page, as, sizeof(*page)) &&
-		       !memcmp(page + 1, as, sizeof(*page)) &&
-		       !memcmp(page + 2, as, sizeof(*page)) &&
-		       !memcmp(page + 3, as, sizeof(*page));
-
-	asm goto(SHADOW_SAME("cmp	x9, %1\n", 0)
-		 SHADOW_SAME("ccmp	x9, %1, #0, eq\n", 1)
-		 SHADOW_SAME("ccmp	x9, %1, #0, eq\n", 2)
-		 SHADOW_SAME("ccmp	x9, %1, #0, eq\n", 3)
-		 "b.ne	%l[differ]"
-		 : : "r" (page), "r" (as->word[0]), "r" (as->word[1]),
-		     "r" (as->word[2]), "r" (as->word[3]), "r" (as->word[4]),
-		     "r" (as->word[5]), "r" (as->word[6]), "r" (as->word[7])
-		 : "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
-		   "cc", "memory" : differ);
-
-	return true;
-differ:
-	return false;
-}
-
-/* Are all, from this one to the last of its vmemmap page, the same as that one? */
-static noinline bool shadow_all_same(const struct page *page,
-				     const union shadow_words *as)
-{
-	const union shadow_words same = *as;
-
-	do {
-		if (!shadow_four_same(page, &same))
-			return false;
-		page += 4;
-	} while (!PAGE_ALIGNED(page));
-
-	return true;
-}
-
-/*
  * Two words of a tail mean nothing, and hold what the page's last life has left
  * there: who makes a tail of a struct page leaves them as they are. They become
  * the same in all tails while each page is its entry's own, the folio is the
@@ -214,7 +155,7 @@ static bool shadow_head_is_plain(const struct folio *folio, struct shadow_was *w
 	if (!shadow_tail_is_plain(&was->plain.page, folio))
 		return false;
 
-	was->uniform = shadow_all_same(&folio->page + i, &was->plain);
+	was->uniform = vmemmap_shadow_all_same(&folio->page + i, &was->plain);
 	for (; i < nr && !was->uniform; i++) {
 		if (!shadow_tail_is_plain(&folio->page + i, folio))
 			return false;
@@ -371,7 +312,7 @@ static int shadow_equalize(struct folio *folio, const struct shadow_was *was,
 		return 0;
 	}
 
-	if (!was->uniform || !shadow_all_same(own, &was->plain))
+	if (!was->uniform || !vmemmap_shadow_all_same(own, &was->plain))
 		return shadow_equalize_words(folio, was, ptep, sealed);
 
 	for_each_differing_word(n, bits, was->differ) {

@@ -70,51 +70,41 @@ static bool shadow_tail_is_plain(const union shadow_words *words,
 	       !((flags ^ as->word[0]) & ~SHADOW_NO_MEANING);
 }
 
-/* Are all struct pages of a vmemmap page the same as that one, word for word? */
-static noinline bool shadow_all_same(const struct page *page,
-				     const union shadow_words *as)
-{
-	const union shadow_words same = *as;
-	const unsigned long *word = (const unsigned long *)page;
-	unsigned long differ;
-
-	do {
-		differ = word[0] ^ same.word[0];
-		differ |= word[1] ^ same.word[1];
-		differ |= word[2] ^ same.word[2];
-		differ |= word[3] ^ same.word[3];
-		differ |= word[4] ^ same.word[4];
-		differ |= word[5] ^ same.word[5];
-		differ |= word[6] ^ same.word[6];
-		differ |= word[7] ^ same.word[7];
-		if (differ)
-			return false;
-		word += SHADOW_NR_WORDS;
-	} while (!PAGE_ALIGNED((unsigned long)word));
-
-	return true;
-}
-static_assert(SHADOW_NR_WORDS == 8);
-
 /*
  * Words of a tail that mean nothing hold what the page's last life has left there.
  * They become what the shared tail has while each page is its entry's own, the
  * folio is the caller's alone, and nobody has a reason to store to them. The flags
  * word is exchanged: memory_failure() may set a flag in it at any time.
  */
+static noinline void shadow_wipe_flags(unsigned long *word, unsigned long old,
+				       unsigned long flags)
+{
+	if (!((old ^ flags) & ~SHADOW_NO_MEANING))
+		cmpxchg_relaxed(word, old, flags);
+}
+
+static __always_inline void shadow_wipe(struct page *tail, unsigned long flags)
+{
+	unsigned long *word = (unsigned long *)tail;
+	const unsigned long old = READ_ONCE(*word);
+
+	WRITE_ONCE(tail->lru.prev, NULL);
+	WRITE_ONCE(tail->__folio_index, 0);
+	if (unlikely(old != flags))
+		shadow_wipe_flags(word, old, flags);
+}
+
 static void shadow_wipe_tails(struct folio *folio, const union shadow_words *as)
 {
 	struct page *tail = &folio->page + PAGE_SIZE / sizeof(struct page);
 	const struct page *end = &folio->page + folio_nr_pages(folio);
+	const unsigned long flags = as->word[0];
 
-	for (; tail < end; tail++) {
-		unsigned long *flags = (unsigned long *)tail;
-		const unsigned long old = READ_ONCE(*flags);
-
-		WRITE_ONCE(tail->lru.prev, NULL);
-		WRITE_ONCE(tail->__folio_index, 0);
-		if (old != as->word[0] && !((old ^ as->word[0]) & ~SHADOW_NO_MEANING))
-			cmpxchg_relaxed(flags, old, as->word[0]);
+	for (; tail < end; tail += 4) {
+		shadow_wipe(tail, flags);
+		shadow_wipe(tail + 1, flags);
+		shadow_wipe(tail + 2, flags);
+		shadow_wipe(tail + 3, flags);
 		if (IS_ALIGNED((unsigned long)tail, SZ_2M))
 			cond_resched();
 	}
@@ -247,7 +237,7 @@ static int shadow_equalize(struct shadow_member *m, pte_t *ptep)
 		vmemmap_shadow_copy(shadow_alias(sealed), m->was.tail, m->was.tail, 0);
 		return 0;
 	}
-	if (shadow_all_same(shadow_alias(sealed), m->was.tail))
+	if (vmemmap_shadow_all_same(shadow_alias(sealed), m->was.tail))
 		return 0;
 
 	return shadow_equalize_words(m->was.tail, ptep, sealed);
@@ -383,7 +373,7 @@ static bool shadow_is_filled(const struct page *shared)
 {
 	const union shadow_words *tail = page_to_virt(shared);
 
-	return shadow_tail_is_plain(tail, tail) && shadow_all_same(&tail->page, tail);
+	return shadow_tail_is_plain(tail, tail) && vmemmap_shadow_all_same(&tail->page, tail);
 }
 
 /*
