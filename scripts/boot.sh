@@ -3,8 +3,10 @@
 # base alone; the result is out/boot.ktap. BOOT=10-main runs only that one.
 #
 # A description is made of these:
-#	kernel guest|debug|mte|rt|kasan	which kernel
+#	kernel guest|debug|mte|rt|kasan|host|shape	which kernel; shape: of make matrix
 #	alone				it measures time: nothing else may run meanwhile
+#	granule 4k|16k|64k...		only with these
+#	arch arm64|x86_64...		what it makes sense on, if not on arm64 alone
 #	machine CPUS MEM
 #	append PARAMETER...		the kernel's command line
 #	qemu_extra ARG...		more for QEMU's
@@ -12,6 +14,7 @@
 #	module NAME			/lib/NAME.ko in the guest, of tests/module/, which
 #					taints the kernel
 #	with_image			/boot/Image in the guest, the kernel itself
+#	with_vmm			the same, /boot/initrd, and Debian's QEMU in /vmm
 #	rare				too long for make check, which leaves it out
 #	limit SECONDS			it takes longer than 400 s
 #	broken_qemu VERSION REASON	take a newer QEMU than such a one (7.2 is any
@@ -26,10 +29,17 @@
 #	BOOT_ONLY=build		build all that the boots need, and boot nothing
 #	BOOT_ONLY=boot		build nothing; those that have to be alone come last,
 #				and wait for .build/busy to be unlocked
+#
+# ARCH=x86_64 takes upstream's HVO as the series leaves it, and the descriptions for it.
 . "$(dirname "$0")/lib.sh"
 
+ARCH=${ARCH:-arm64}
+one_of ARCH "$ARCH" arm64 x86_64
 GRANULE=${GRANULE:-4k} BOOT=${BOOT:-}
 one_of GRANULE "$GRANULE" 4k 16k 64k
+if [ "$ARCH" = x86_64 ] && [ "$GRANULE" != 4k ]; then
+	die $E_USAGE "GRANULE=$GRANULE: with ARCH=x86_64 pages have 4 KiB"
+fi
 BOOT_ONLY=${BOOT_ONLY:-}
 one_of BOOT_ONLY "$BOOT_ONLY" "" build boot
 
@@ -44,7 +54,13 @@ module() { d_module=$1; }
 # shellcheck disable=SC2317
 with_image() { d_image=1; }
 # shellcheck disable=SC2317
+with_vmm() { d_image=1 d_vmm=1; }
+# shellcheck disable=SC2317
 kernel() { d_kernel=$1; }
+# shellcheck disable=SC2317
+granule() { d_granules=$*; }
+# shellcheck disable=SC2317
+arch() { d_archs=$*; }
 # shellcheck disable=SC2317
 machine() { d_cpus=$1 d_mem=$2; }
 # shellcheck disable=SC2317
@@ -131,6 +147,10 @@ result_of()
 # find_descriptions: set files to those of this base, or to the one that BOOT names.
 find_descriptions()
 {
+	if [ -n "${SHAPE:-}" ]; then
+		files=("$top/tests/matrix/shape.sh")
+		return
+	fi
 	mapfile -t files < <(printf '%s\n' "$top"/tests/boot/*.sh "$top/tests/boot/$base"/*.sh |
 		grep -E "/${BOOT:-[^*]*}\\.sh\$")
 	[ ${#files[@]} -gt 0 ] ||
@@ -142,7 +162,7 @@ describe()
 {
 	names=() specs=() kinds=() wants=() expected=() d_qemu=()
 	d_kernel=guest d_cpus=2 d_mem=4G d_append='' d_broken='' d_why='' d_alone=''
-	d_rare='' d_limit=400 d_module='' d_image='' taints=0
+	d_granules='' d_archs=arm64 d_rare='' d_limit=400 d_module='' d_image='' d_vmm='' taints=0
 	# shellcheck disable=SC1090
 	. "$1"
 }
@@ -150,10 +170,23 @@ describe()
 # its_kernel: the kernel of a description; sets obj and image.
 its_kernel()
 {
-	case $d_kernel in
-	guest)	guest_kernel "guest-$GRANULE" "$GRANULE" ;;
+	case $ARCH/$d_kernel in
+	x86_64/*)
+		kernel_build boot-x86 x86_64 bzImage "$top/configs/x86.config" \
+			"$top/configs/x86-boot.config"
+		;;
+	*/shape) guest_kernel "shape-$SHAPE" "$GRANULE" "$SHAPE_CONFIG" ;;
+	*/guest)	guest_kernel "guest-$GRANULE" "$GRANULE" ;;
 	*)	guest_kernel "$d_kernel-$GRANULE" "$GRANULE" "$top/configs/$d_kernel.config" ;;
 	esac
+}
+
+# its_granule: is the description for pages of this size? Or else say in d_why for which.
+its_granule()
+{
+	[ -n "$d_granules" ] && [[ " $d_granules " != *" $GRANULE "* ]] || return 0
+	d_why="it is for pages of ${d_granules// / or }"
+	return 1
 }
 
 # its_qemu: the QEMU of a description; or else say in d_why why there is none.
@@ -177,6 +210,20 @@ its_qemu()
 	fi
 }
 
+# its_vmm: the QEMU that a description wants in its guest; or else say in d_why why there
+# is none.
+its_vmm()
+{
+	local newer_arch=arm64
+
+	[ -n "$d_vmm" ] && [ ! -x "$build/guest-qemu/qemu-system-aarch64" ] || return 0
+	if ! newer_unpack guest-qemu qemu-system-arm bookworm; then
+		d_why=$newer_why
+		return 1
+	fi
+	newer_keep guest-qemu qemu-system-aarch64 qemu -L
+}
+
 # its_initrd: what a description wants in the initramfs besides.
 its_initrd()
 {
@@ -186,6 +233,10 @@ its_initrd()
 	rm -rf "$dir"
 	mkdir -p "$dir"/{boot,lib}
 	[ -z "$d_image" ] || cp "$image" "$dir/boot/Image"
+	if [ -n "$d_vmm" ]; then
+		cp "$initrd" "$dir/boot/initrd"
+		cp -a "$build/guest-qemu" "$dir/vmm"
+	fi
 	if [ -n "$d_module" ]; then
 		if module_build "$d_module"; then
 			cp "$ko" "$dir/lib"
@@ -209,7 +260,7 @@ one_boot()
 
 	name=$(basename "$1" .sh)
 	describe "$1"
-	if ! its_qemu; then
+	if ! its_granule || ! its_qemu || ! its_vmm; then
 		for i in "${names[@]}"; do
 			say "skip - $name: $i ($d_why)"
 		done
@@ -224,7 +275,7 @@ one_boot()
 	done
 	mem=$(mem_mb MEM "$d_mem" 512 131072)
 	say "# boot $name, QEMU $(qemu_version)"
-	boot_guest "boot-$name" arm64 "$d_cpus" "$mem" "$d_limit" "$d_append" "${args[*]}" \
+	boot_guest "boot-$name" "$ARCH" "$d_cpus" "$mem" "$d_limit" "$d_append" "${args[*]}" \
 		${d_qemu[@]+"${d_qemu[@]}"} >"$build/log/boot-$name.verdict" || rc=$?
 
 	{
@@ -337,6 +388,7 @@ judge()
 began=$SECONDS
 lock
 deps kernel guest qemu
+[ "$ARCH" = arm64 ] || deps x86
 # What makes no sense is refused before anything is done; KSRC= may mean another base.
 [ -n "${KSRC:-}" ] || find_descriptions
 source_get boot
@@ -346,23 +398,25 @@ if [ "$BOOT_ONLY" = boot ]; then
 else
 	tree_update
 fi
-initrd_build arm64
+initrd_build "$ARCH"
 if [ "$BOOT_ONLY" = build ]; then
 	for f in "${files[@]}"; do
 		describe "$f"
 		[ -z "$d_rare" ] || continue
-		! its_qemu || its_kernel
+		! its_granule || ! its_qemu || ! its_vmm || its_kernel
 	done
 	guest_kernel "guest-$GRANULE" "$GRANULE"
 	module_is_free >/dev/null || true
 	exit 0
 fi
-say "# make boot: $src_name, $GRANULE pages"
+say "# make boot: $src_name, $ARCH, $GRANULE pages"
 
-together=() by_themselves=() left_out=()
+together=() by_themselves=() left_out=() others=()
 for f in "${files[@]}"; do
 	describe "$f"
-	if [ -n "$d_rare" ] && [ -n "$BOOT_ONLY" ]; then
+	if [[ " $d_archs " != *" $ARCH "* ]]; then
+		others+=("$(basename "$f" .sh)")
+	elif [ -n "$d_rare" ] && [ -n "$BOOT_ONLY" ]; then
 		left_out+=("$(basename "$f" .sh)")
 	elif [ -n "$d_alone" ]; then
 		by_themselves+=("$f")
@@ -371,11 +425,12 @@ for f in "${files[@]}"; do
 	fi
 done
 [ ${#left_out[@]} -eq 0 ] || say "# left out, make boot has them: ${left_out[*]}"
+[ ${#others[@]} -eq 0 ] || say "# not for $ARCH: ${others[*]}"
 files=(${together[@]+"${together[@]}"} ${by_themselves[@]+"${by_themselves[@]}"})
 ktap=$out/boot.ktap
 passed=0 failures=0 skipped=0 worst=0
 { echo "KTAP version 1"; echo "1..${#files[@]}"; } >"$ktap"
-if [ -z "$BOOT" ]; then
+if [ -z "$BOOT${SHAPE:-}" ] && [ "$ARCH" = arm64 ]; then
 	guest_kernel "guest-$GRANULE" "$GRANULE"
 	judge "the operations that KUnit replaces cost nothing without it" \
 		operations_inlined "$obj/arch/arm64/mm"
@@ -392,5 +447,5 @@ say "# results: $(rel "$ktap"), consoles: out/boot-*.console"
 printf '%s %s %s\n' "$passed" "$failures" "$skipped" >"$build/boot.count"
 say "# boot: $passed passed, $failures failed, $skipped skipped ($((SECONDS - began)) s)"
 [ $((passed + failures)) -gt 0 ] || exit $E_NOTEST
-[ "$failures" -gt 0 ] || [ -n "$BOOT" ] || record boot $((SECONDS - began))
+[ "$failures" -gt 0 ] || [ -n "$BOOT${SHAPE:-}" ] || [ "$ARCH" != arm64 ] || record boot $((SECONDS - began))
 exit "$worst"

@@ -18,16 +18,25 @@ if [ ! -f "$tree/mm/kunit/.kunitconfig" ]; then
 fi
 say "# make kunit: $src_name, $GRANULE pages"
 
-obj=$build/O/$src_key/kunit-$GRANULE
-log=$build/log/kunit-$GRANULE.log
-json=$out/kunit-$GRANULE.json
+# make matrix: SHAPE is a name, SHAPE_CONFIG more of the configuration, SHAPE_QEMU of
+# QEMU's and SHAPE_APPEND of the kernel's command line.
+name=kunit-$GRANULE${SHAPE:+-$SHAPE}
+obj=$build/O/$src_key/$name
+log=$build/log/$name.log
+json=$out/$name.json
 mkdir -p "$obj"
 kunit_args "$obj" "$granule_symbol"
+for more in ${SHAPE_CONFIG:+$(grep ^CONFIG_ "$SHAPE_CONFIG")}; do
+	conf+=("--kconfig_add=$more")
+done
 kunit_qemu "$GRANULE"
 # kunit.py brings the program's name; on an option given twice the last one holds.
 args=(--arch=arm64 "--build_dir=$obj" "--json=$json.new" --timeout=1500
-	"--qemu_args=${qemu[*]:1}" --kernel_args=hugetlb_free_vmemmap=on
-	--kernel_args=irqchip.gicv3_pseudo_nmi=1)
+	"--qemu_args=${qemu[*]:1} ${SHAPE_QEMU:-}" --kernel_args=hugetlb_free_vmemmap=on)
+[ -n "${SHAPE:-}" ] || args+=(--kernel_args=irqchip.gicv3_pseudo_nmi=1)
+for more in ${SHAPE_APPEND:-}; do
+	args+=("--kernel_args=$more")
+done
 
 # kunit.py builds whatever make finds to do; when nothing changed, only run.
 stamp="$tree_id $("$kernel_cc" --version | head -n 1)"
@@ -85,14 +94,14 @@ collect()
 	fi
 }
 
-con=$out/kunit-$GRANULE.ktap
+con=$out/$name.ktap
 collect "$json" "$con" ""
 # What make mutants compares with: the cases without a mutant.
 { echo "$stamp"; cat "$con"; } >"$obj/sound.ktap"
 
 # A compare-and-exchange without LSE is a loop of exclusive loads and stores.
 # Cortex-A57 is such a CPU; it has no pages of 16 KiB.
-if [ "$GRANULE" != 16k ] && [ "$host_arch" != aarch64 ]; then
+if [ "$GRANULE" != 16k ] && [ -z "${SHAPE:-}" ] && [ "$host_arch" != aarch64 ]; then
 	old=$out/kunit-$GRANULE-cortex-a57.json
 	rm -f "$old.new" "$obj/test.log"
 	args=(--arch=arm64 "--build_dir=$obj" "--json=$old.new" --timeout=1500
@@ -110,5 +119,5 @@ say "# kunit: $passed passed, $failed failed, $skipped skipped ($((SECONDS - beg
 if [ "$failed" -gt 0 ] && [ "$rc" -eq 0 ]; then
 	rc=$E_FAIL
 fi
-[ "$rc" -ne 0 ] || record kunit $((SECONDS - began))
+[ "$rc" -ne 0 ] || [ -n "${SHAPE:-}" ] || record kunit $((SECONDS - began))
 exit "$rc"

@@ -44,7 +44,7 @@ busybox_get()
 initrd_build()
 {
 	local arch=$1 debarch=$1 dir=$build/guest/$1 root cc t
-	local -a common=("$top/tests/guest/hvo.c" "$top/tests/guest/case.c")
+	local -a common=("$top"/tests/guest/{hvo,case,churn}.c)
 	local stamp
 
 	[ "$arch" != x86_64 ] || debarch=amd64
@@ -61,8 +61,8 @@ initrd_build()
 	root=$dir/root
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,huge}
-	for t in init cases pools restore poison watch memory users later hotplug kexec bench; do
-		shown "$cc" -static -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$root/bin/$t" \
+	for t in init cases pools restore poison watch memory users later hotplug stress kvm kexec bench; do
+		shown "$cc" -static -pthread -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$root/bin/$t" \
 			"$top/tests/guest/$t.c" "${common[@]}" || exit $E_FAIL
 	done
 	mv "$root/bin/init" "$root/init"

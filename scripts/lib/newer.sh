@@ -4,6 +4,9 @@
 # machine's apt sources are read for the mirror's name only, and nothing is
 # installed. So is the source of a newer kernel.
 
+# Debian's name of an architecture that is not the machine's.
+newer_arch=
+
 # newer_apt NAME: make the apt state; sets apt, opts, mirror and key; or else newer_why,
 # and returns 1.
 # shellcheck disable=SC2016,SC2034 # the format is apt's
@@ -25,6 +28,8 @@ newer_apt()
 		-o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
 		-o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=1
 		-o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false)
+	[ -z "$newer_arch" ] ||
+		opts+=(-o "APT::Architecture=$newer_arch" -o "APT::Architectures=$newer_arch")
 }
 
 # newer_unpack NAME PACKAGE RELEASE...: unpack a package and all that it needs into

@@ -3,6 +3,7 @@
 # 6G: what is restored may end up in the middle of the next gigantic page, and with
 # 4G there is only one range of 1 GiB to spare (seen four times in twelve on a busy host).
 kernel guest
+arch arm64 x86_64
 machine 2 6G
 append hugetlb_free_vmemmap=on init_on_alloc=1
 

@@ -2,6 +2,7 @@
 # What those who use huge pages notice of HVO: the order that a pool gives them, and
 # how long a process takes that is started again and again on pages beyond the pool.
 kernel guest
+arch arm64 x86_64
 alone
 machine 2 4G
 append hugetlb_free_vmemmap=on

@@ -4,6 +4,7 @@
 # the pages: with two, HVO off, 211 of 255 steps were seen to ascend, with one 254. Pools
 # that several threads fill are in 37-zone-border and 61-numa.
 kernel guest
+granule 4k 16k
 machine 1 4G
 append hugetlb_free_vmemmap=on hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=256
 

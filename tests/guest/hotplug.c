@@ -3,86 +3,18 @@
  * CPUs and memory that come and go beside HVO: "hotplug NAME [name=value...]". What
  * all of it has in common are the locks, which a kernel with lockdep looks at.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "case.h"
+#include "churn.h"
 
-#define CGROUP_DIR "/tmp/cgroup/"
-#define MEMORY_DIR "/sys/devices/system/memory/"
-#define CPU_1 "/sys/devices/system/cpu/cpu1/online"
 #define FAULTS "/sys/kernel/debug/fail_page_alloc/"
-#define MAX_BLOCKS 64
-
-/* Lockdep goes silent with its first report. A kernel without it has none. */
-static void check_lockdep(void)
-{
-	char buf[128];
-	long on = -1;
-	FILE *f = fopen("/proc/lockdep_stats", "r");
-
-	if (!f)
-		return;
-	while (fgets(buf, sizeof(buf), f))
-		sscanf(buf, " debug_locks: %ld", &on);
-	fclose(f);
-	if (on != 1)
-		fail("lockdep has reported something");
-}
-
-/* Take CPU 1 off and bring it back. */
-static bool cpu_off_on(void)
-{
-	if (write_long(CPU_1, 0))
-		return false;
-	if (read_long(CPU_1))
-		fail("CPU 1 is there still");
-	if (write_long(CPU_1, 1))
-		fail("CPU 1 does not come back");
-	return true;
-}
-
-static void to_group(const char *group, pid_t pid)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), CGROUP_DIR "%s/cgroup.procs", group);
-	if (write_long(path, pid))
-		fatal("%s: the process cannot be moved there", path);
-}
-
-/* Two cpusets, with memory of node 0 and of node 1. */
-static void make_cpusets(void)
-{
-	mkdir(CGROUP_DIR, 0755);
-	mount("cgroup2", CGROUP_DIR, "cgroup2", 0, NULL);
-	if (write_text(CGROUP_DIR "cgroup.subtree_control", "+cpuset"))
-		fatal("no cpuset controller");
-	mkdir(CGROUP_DIR "one", 0755);
-	mkdir(CGROUP_DIR "two", 0755);
-	if (write_text(CGROUP_DIR "one/cpuset.mems", "0") ||
-	    write_text(CGROUP_DIR "two/cpuset.mems", "1"))
-		fatal("no two nodes");
-}
-
-/* Move a process to another cpuset, or back, and change the nodes of both. */
-static void change_cpuset(pid_t pid, int i)
-{
-	to_group(i % 2 ? "one" : "two", pid);
-	write_text(CGROUP_DIR "one/cpuset.mems", i % 2 ? "0" : "0-1");
-	write_text(CGROUP_DIR "two/cpuset.mems", i % 2 ? "0-1" : "1");
-}
 
 /*
  * Every lock that may be held when a page fault or mmap() needs a huge page beyond
@@ -137,68 +69,6 @@ struct done {
 	volatile long cpus, offline, online, refused, fills, maps, moves;
 	volatile pid_t user;
 };
-
-/* A command for QEMU's monitor. */
-static void monitor(const char *fmt, long value)
-{
-	static int fd = -1;
-	char buf[4096];
-	struct pollfd p;
-	int n;
-
-	if (fd < 0)
-		fd = open_port("monitor", O_RDWR);
-	if (fd < 0)
-		fatal("no monitor");
-	n = snprintf(buf, sizeof(buf), fmt, value);
-	if (write(fd, buf, n) != n)
-		fatal("monitor: %s", strerror(errno));
-	/* What it answers nobody needs, but it has to be taken away. */
-	p = (struct pollfd){ .fd = fd, .events = POLLIN };
-	while (poll(&p, 1, 200) > 0 && read(fd, buf, sizeof(buf)) > 0)
-		;
-}
-
-static bool memory_becomes(unsigned long kb, int seconds)
-{
-	for (int i = 0; i < seconds * 50 && known_kb() != kb; i++)
-		usleep(20000);
-	return known_kb() == kb;
-}
-
-static int open_block(unsigned long n)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), MEMORY_DIR "memory%lu/state", n);
-	return open(path, O_WRONLY);
-}
-
-/* The blocks of memory that came after boot: those that can be taken off. */
-static int added_blocks(unsigned long *block)
-{
-	struct dirent *d;
-	DIR *dir = opendir(MEMORY_DIR);
-	int nr = 0;
-
-	while (dir && (d = readdir(dir)) && nr < MAX_BLOCKS) {
-		char path[300], zones[64] = "";
-		unsigned long n;
-		FILE *f;
-
-		if (sscanf(d->d_name, "memory%lu", &n) != 1)
-			continue;
-		snprintf(path, sizeof(path), MEMORY_DIR "memory%lu/valid_zones", n);
-		f = fopen(path, "r");
-		if (f && fgets(zones, sizeof(zones), f) && !strncmp(zones, "Movable", 7))
-			block[nr++] = n;
-		if (f)
-			fclose(f);
-	}
-	if (dir)
-		closedir(dir);
-	return nr;
-}
 
 static void loop_cpu(struct done *d)
 {

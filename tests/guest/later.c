@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "case.h"
+#include "churn.h"
 
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE 101
@@ -45,20 +45,6 @@ static unsigned char *map_beyond(const struct hstate *h, long pages)
 	if (p == MAP_FAILED)
 		fatal("mmap of %ld pages of %lu kB: %s", pages, h->size_kb, strerror(errno));
 	return p;
-}
-
-static void write_all(unsigned char *p, unsigned long size, unsigned long salt)
-{
-	for (unsigned long i = 0; i < size; i += page_kb * KB)
-		*(unsigned long *)(p + i) = i ^ salt;
-}
-
-static bool holds_all(const unsigned char *p, unsigned long size, unsigned long salt)
-{
-	for (unsigned long i = 0; i < size; i += page_kb * KB)
-		if (*(const unsigned long *)(p + i) != (i ^ salt))
-			return false;
-	return true;
 }
 
 /* Nothing is noted any more, and the worker is idle. */
@@ -274,36 +260,6 @@ static void demote(const struct hstate *big, const struct hstate *small, struct 
 	_exit(0);
 }
 
-/* Heal what soft offline has taken out of use: pages that are nobody's. */
-static long unpoison_all(void)
-{
-	FILE *f = fopen("/proc/kpageflags", "r");
-	static unsigned long long buf[1 << 12];
-	unsigned long pfn = 0;
-	long healed = 0;
-	size_t n;
-
-	while (f && (n = fread(buf, 8, 1 << 12, f)) > 0)
-		for (size_t i = 0; i < n; i++, pfn++)
-			if (buf[i] >> 19 & 1)
-				healed += !write_long("/sys/kernel/debug/hwpoison/unpoison-pfn", pfn);
-	if (f)
-		fclose(f);
-	return healed;
-}
-
-/*
- * A pool that shrinks while surplus pages come and go leaves free ones as surplus now
- * and then, with HVO off, too: they become the pool's own again, then go.
- */
-static void empty(const struct hstate *h)
-{
-	for (int i = 0; i < 3; i++) {
-		pool_set(h, hstate_get(h, "nr_hugepages"));
-		pool_set(h, 0);
-	}
-}
-
 /*
  * seconds=N of all that against the worker: lives of about a moment, reservations,
  * soft offline, demotion. Afterwards everything is back, and all that was optimized
@@ -354,8 +310,8 @@ static int loops(void)
 		*left = 1;
 	}
 	hstate_set(small, "nr_overcommit_hugepages", 0);
-	empty(small);
-	empty(big);
+	empty_pool(small);
+	empty_pool(big);
 	let_settle();
 	later = shadow_stat("folios optimized later") - later;
 	died = shadow_stat("folios that died young") - died;

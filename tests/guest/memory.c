@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -636,8 +637,53 @@ static int eject(void)
 	return 0;
 }
 
+/*
+ * Each page of the pools of the command line finds its head, in /proc/kpageflags: it
+ * is a huge page's, and as many heads are there as huge pages. The twin expects one
+ * more.
+ */
+static int heads(void)
+{
+	static uint64_t flags[1 << 14];
+	long huge = 0, nr_heads = 0, want = 0, nr = busted;
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		fatal("/proc/kpageflags: %s", strerror(errno));
+	for (int i = 0; i < nr_hstates; i++) {
+		long pages = hstate_get(&hstates[i], "nr_hugepages");
+
+		nr += pages;
+		want += pages * (long)(hstates[i].size_kb / page_kb);
+	}
+	if (!want)
+		fatal("there is no huge page");
+	while ((n = read(fd, flags, sizeof(flags))) > 0) {
+		for (ssize_t i = 0; i < n / 8; i++) {
+			if (!(flags[i] & 1UL << KPF_HUGE))
+				continue;
+			huge++;
+			nr_heads += flags[i] >> KPF_COMPOUND_HEAD & 1;
+		}
+	}
+	close(fd);
+	line("# %ld pages find the head of a huge page, %ld are one", huge, nr_heads);
+	if (huge != want)
+		fail("%ld pages find the head of a huge page, expected %ld", huge, want);
+	if (nr_heads != nr)
+		fail("%ld pages are the head of a huge page, expected %ld", nr_heads, nr);
+	if (busted)
+		return 0;
+	start_kb = whole_vmemmap_kb();
+	for (int i = 0; i < nr_hstates; i++)
+		pool_set(&hstates[i], 0);
+	return 0;
+}
+
 static const struct one_case all[] = {
 	{ "boot-pools", boot_pools },
+	{ "heads", heads },
 	{ "cma", cma },
 	{ "nodes", nodes },
 	{ "migrate", migrate },

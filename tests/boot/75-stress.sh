@@ -1,0 +1,18 @@
+# shellcheck shell=bash
+# All that can happen to huge pages, at once and at random: make stress, which sets these.
+kernel "${STRESS_KERNEL:-debug}"
+rare
+machine 2 6G
+limit $((${STRESS_SECONDS:-120} + 1200))
+append hugetlb_free_vmemmap=on memhp_default_state=online_movable cma=64M
+qemu_extra -m size=6144M,maxmem=10G \
+	-object memory-backend-ram,id=n0,size=3G -object memory-backend-ram,id=n1,size=3G \
+	-numa node,memdev=n0,cpus=0 -numa node,memdev=n1,cpus=1 \
+	-object memory-backend-ram,id=hot,size=1G \
+	-device virtio-mem-pci,id=hot0,memdev=hot,requested-size=0,node=1
+monitor
+
+twin "a page that is written to behind its user's back is noticed" \
+	"stress,run,seconds=60,busted" 'the contents of a page in use changed'
+check "everything at once" \
+	"stress,run,seconds=${STRESS_SECONDS:-120},seed=${STRESS_SEED:-1}"
