@@ -4,7 +4,7 @@ kernel "${STRESS_KERNEL:-debug}"
 rare
 machine 2 6G
 limit $((${STRESS_SECONDS:-120} + 1200))
-append hugetlb_free_vmemmap=on memhp_default_state=online_movable cma=64M
+append "hugetlb_free_vmemmap=${STRESS_HVO:-on}" memhp_default_state=online_movable cma=64M
 qemu_extra -m size=6144M,maxmem=10G \
 	-object memory-backend-ram,id=n0,size=3G -object memory-backend-ram,id=n1,size=3G \
 	-numa node,memdev=n0,cpus=0 -numa node,memdev=n1,cpus=1 \
@@ -15,4 +15,4 @@ monitor
 twin "a page that is written to behind its user's back is noticed" \
 	"stress,run,seconds=60,busted" 'the contents of a page in use changed'
 check "everything at once" \
-	"stress,run,seconds=${STRESS_SECONDS:-120},seed=${STRESS_SEED:-1}"
+	"stress,run,seconds=${STRESS_SECONDS:-120},seed=${STRESS_SEED:-1}${STRESS_WITHOUT:+,without=$STRESS_WITHOUT}"
