@@ -135,14 +135,15 @@ static void no_page(int sig)
 	_exit(NO_PAGE);
 }
 
-/* The last thing that a life did, for whom it may concern. */
+/* Its pages, and the last thing that a life did, for whom it may concern. */
+static unsigned long size_kb;
 static const char *last;
 
 static void wrong(const unsigned char *p, unsigned long at, unsigned long want)
 {
 	if (__atomic_fetch_add(&all->wrong, 1, __ATOMIC_RELAXED) < 4)
-		line("# offset %#lx holds %#lx, expected %#lx, after %s", at,
-		     *(const unsigned long *)(p + at), want, last);
+		line("# offset %#lx of pages of %lu kB holds %#lx, expected %#lx, after %s", at,
+		     size_kb, *(const unsigned long *)(p + at), want, last);
 }
 
 static void holds(const unsigned char *p, unsigned long size, unsigned long salt)
@@ -207,6 +208,7 @@ static void live(void)
 	unsigned char *p;
 	bool own = true;
 
+	size_kb = h->size_kb;
 	signal(SIGBUS, no_page);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	write_text("/proc/self/oom_score_adj", "900");
