@@ -47,7 +47,7 @@ void make_compound(struct folio *folio, unsigned int order, unsigned long nr)
 	prep_compound_head(&folio->page, order);
 }
 
-static struct page **shared_slot(const struct folio *folio)
+struct page **shared_slot(const struct folio *folio)
 {
 	const unsigned int order = folio_order(folio);
 
@@ -57,20 +57,27 @@ static struct page **shared_slot(const struct folio *folio)
 	return &folio_zone(folio)->vmemmap_tails[order - VMEMMAP_TAIL_MIN_ORDER];
 }
 
+void fill_shared(struct page *page, const struct folio *folio)
+{
+	struct page *tail = page_to_virt(page);
+	unsigned int i;
+
+	memset(tail, 0, PAGE_SIZE);
+	for (i = 0; i < PAGES_PER_ENTRY; i++)
+		init_compound_tail(tail + i, NULL, folio_order(folio), folio_zone(folio));
+}
+
 /* As HugeTLB does it, for sizes of which it has none, too; never freed. */
 void make_shared(struct kunit *test, struct folio *folio)
 {
 	struct page **slot = shared_slot(folio);
-	struct page *page, *tail;
-	unsigned int i;
+	struct page *page;
 
 	if (!slot || READ_ONCE(*slot))
 		return;
-	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	page = alloc_page(GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, page);
-	tail = page_to_virt(page);
-	for (i = 0; i < PAGES_PER_ENTRY; i++)
-		init_compound_tail(tail + i, NULL, folio_order(folio), folio_zone(folio));
+	fill_shared(page, folio);
 	if (cmpxchg(slot, NULL, page))
 		__free_page(page);
 }

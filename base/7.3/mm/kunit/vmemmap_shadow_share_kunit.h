@@ -6,6 +6,7 @@
 #include <linux/hrtimer.h>
 #include <linux/mm_types.h>
 
+struct folio;
 struct kunit;
 
 /* Words of a struct page. */
@@ -40,6 +41,11 @@ static inline bool meets_joined(bool before, bool restore)
 {
 	return before == restore;
 }
+
+/* Where the page is noted that a folio's tails share; NULL if it has no such tails. */
+struct page **shared_slot(const struct folio *folio);
+/* Make such a page of any page. */
+void fill_shared(struct page *page, const struct folio *folio);
 
 /* A struct page that makes tails differ: the first tail page's, not the head's. */
 #define DIFFERENT	(2 * PAGES_PER_ENTRY - 1)

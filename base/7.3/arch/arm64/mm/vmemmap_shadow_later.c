@@ -34,6 +34,9 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
 #include "vmemmap_shadow.h"
 
 /* A moment: processes that are started again and again have come and gone. */
@@ -55,11 +58,16 @@ static DEFINE_MUTEX(shadow_later_mutex);
 /* The folios of the batch. */
 static struct shadow_member shadow_later_room[SHADOW_BATCH];
 
-static void shadow_later_work(struct work_struct *work);
-static DECLARE_DELAYED_WORK(shadow_later_dwork, shadow_later_work);
+#if !IS_ENABLED(CONFIG_KUNIT)
+static void vmemmap_shadow_later_work(struct work_struct *work);
+#endif
+static DECLARE_DELAYED_WORK(shadow_later_dwork, vmemmap_shadow_later_work);
 
-static void shadow_later_arm(void)
+/* Have the worker come a moment from now, if it is not going to come before. */
+VISIBLE_IF_KUNIT void vmemmap_shadow_later_arm(void)
 {
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_later_arm);
+
 	queue_delayed_work(system_dfl_wq, &shadow_later_dwork, SHADOW_MOMENT);
 }
 
@@ -69,14 +77,22 @@ static unsigned long shadow_later_index(const struct folio *folio)
 	return folio_pfn(folio) >> VMEMMAP_TAIL_MIN_ORDER;
 }
 
-bool vmemmap_shadow_optimize_later(struct folio *folio)
+/* Note a folio, as allocated now. Returns false if there is no memory for the note. */
+VISIBLE_IF_KUNIT bool vmemmap_shadow_later_note(struct folio *folio)
 {
 	void *now = xa_mk_value((unsigned int)jiffies);
 
-	if (xa_is_err(xa_store_irq(&shadow_later, shadow_later_index(folio), now,
-				   GFP_NOWAIT)))
+	KUNIT_STATIC_STUB_REDIRECT(vmemmap_shadow_later_note, folio);
+
+	return !xa_is_err(xa_store_irq(&shadow_later, shadow_later_index(folio), now,
+				       GFP_NOWAIT));
+}
+
+bool vmemmap_shadow_optimize_later(struct folio *folio)
+{
+	if (!vmemmap_shadow_later_note(folio))
 		return false;
-	shadow_later_arm();
+	vmemmap_shadow_later_arm();
 
 	return true;
 }
@@ -129,7 +145,7 @@ static bool shadow_later_fill(struct shadow_batch *b, unsigned long *next, bool 
 	return noted;
 }
 
-static void shadow_later_work(struct work_struct *work)
+VISIBLE_IF_KUNIT void vmemmap_shadow_later_work(struct work_struct *work)
 {
 	unsigned long next = 0;
 	bool young = false;
@@ -149,7 +165,7 @@ static void shadow_later_work(struct work_struct *work)
 
 	/* Not for each of them as its time comes: together they are cheaper. */
 	if (young)
-		shadow_later_arm();
+		vmemmap_shadow_later_arm();
 }
 
 /*

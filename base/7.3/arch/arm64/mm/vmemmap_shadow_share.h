@@ -69,7 +69,13 @@ static inline bool vmemmap_shadow_in_use(void)
 }
 
 #if IS_ENABLED(CONFIG_KUNIT)
+struct folio;
+struct work_struct;
+
 struct page *vmemmap_shadow_spare_get(void);
+void vmemmap_shadow_later_arm(void);
+bool vmemmap_shadow_later_note(struct folio *folio);
+void vmemmap_shadow_later_work(struct work_struct *work);
 #endif
 
 #endif /* _ARM64_MM_VMEMMAP_SHADOW_SHARE_H */
