@@ -12,12 +12,15 @@ other=
 [ "$BIG$RUN" = 0 ] || other=other
 checks_begin models $other
 source_get models
-# Of each base its model. What they include, and have in common, is chain.pml.
-declare -A model=([6.12]=$top/models/shadow.pml [7.3]=$top/models/tails.pml)
+# Of each base its models. What the first ones include, and have in common, is chain.pml.
+declare -A names_of=([6.12]=shadow.pml [7.3]="tails.pml later.pml")
+models=("$top/models/chain.pml")
 for b in "${bases[@]}"; do
-	[ -n "${model[$b]:-}" ] || die $E_USAGE "no model of the protocol for Linux $b"
+	[ -n "${names_of[$b]:-}" ] || die $E_USAGE "no model of the protocol for Linux $b"
+	for f in ${names_of[$b]}; do
+		models+=("$top/models/$f")
+	done
 done
-models=("$top"/models/{chain,shadow,tails}.pml)
 readme=$top/models/README.md
 header=$top/include/linux/vmemmap_shadow_chain.h
 document=$top/Documentation/mm/vmemmap_shadow.rst
@@ -45,9 +48,13 @@ row()
 # bound_files BASE DIR: what is compared. The protocol is in several files.
 bound_files()
 {
+	local f
+
 	mkdir -p "$2"
 	cat "$top"/{.,base/"$1"}/arch/arm64/mm/vmemmap_shadow*.[ch] >"$2/code"
-	cat "$top/models/chain.pml" "${model[$1]}" >"$2/model"
+	for f in chain.pml ${names_of[$1]}; do
+		cat "$top/models/$f"
+	done >"$2/model"
 	cp "$header" "$2/header"
 	cp "$document" "$2/document"
 }
@@ -70,13 +77,14 @@ bound_twin()
 # A flag that the model does not know would change nothing.
 flags_known()
 {
-	local b f bad=0
+	local m f known bad=0
 
-	for b in "${bases[@]}"; do
+	for m in "${models[@]}"; do
+		known=("$m")
+		! grep -q '^#include "chain.pml"$' "$m" || known+=("$top/models/chain.pml")
 		while read -r f; do
-			grep -qE "^#.*\b${f#-D}\b" "${model[$b]}" "$top/models/chain.pml" ||
-				{ echo "$f"; bad=1; }
-		done < <(sed -n 's/^ \*   run //p' "${model[$b]}" | grep -o -e '-D[A-Z_]*' | sort -u)
+			grep -qE "^#.*\b${f#-D}\b" "${known[@]}" || { echo "$(rel "$m"): $f"; bad=1; }
+		done < <(sed -n 's/^ \*   run //p' "$m" | grep -o -e '-D[A-Z_]*' | sort -u)
 	done
 	return $bad
 }
@@ -199,6 +207,12 @@ if [ -z "$RUN" ]; then
 		'/^int vmemmap_shadow_stray_write/,/^}/s/vmemmap_shadow_tlbi_one\(addr\);//' 7.3
 	bound_twin "a wait that 7.3 loses is noticed" "shadow_optimize_windows: " code \
 		'/^void vmemmap_shadow_optimize_windows/,/^}/s/shadow_wait_handlers\(\);//' 7.3
+	bound_twin "a mutex that the worker loses is noticed" "vmemmap_shadow_later_work: " code \
+		'/^VISIBLE_IF_KUNIT void vmemmap_shadow_later_work/,/^}/s/mutex_lock\(&shadow_later_mutex\);//' 7.3
+	bound_twin "a note that is not taken back is noticed" "vmemmap_shadow_forget_folio: " code \
+		's/noted = __xa_erase\(/noted = xa_load(/' 7.3
+	bound_twin "a restore that waits for no worker is noticed" "vmemmap_shadow_later_wait: " code \
+		'/^void vmemmap_shadow_later_wait/,/^}/s/mutex_.*//' 7.3
 	bound_twin "an operation that is of no base is noticed" "shadow_join_range: looks at no constant" model \
 		's/C: shadow_join_range: shadow_step /O: shadow_join_range: shadow_step /' 7.3
 	run "each model knows every flag of its runs" flags_known
@@ -326,22 +340,23 @@ spin_report()
 	verdict "$1: ${result[1]}, ${result[2]} states, ${result[3]} s" "${result[0]}" "$dir/said"
 }
 
-for b in "${bases[@]}"; do
-	table_begin "Linux $b, $(basename "${model[$b]}")"
+for m in "${models[@]}"; do
+	grep -q '^ \*   run ' "$m" || continue
+	table_begin "$(basename "$m")"
 	while read -r name want flags; do
 		[ -z "$RUN" ] || [ "$RUN" = "$name" ] || continue
 		# shellcheck disable=SC2086 # the flags are words
 		if [[ $want != big:* ]]; then
 			left $((side_by_side - 1))
-			begin "${model[$b]}" "$name" "$want" $flags
+			begin "$m" "$name" "$want" $flags
 		elif [ "$BIG" = 1 ] || [ -n "$RUN" ]; then
 			left 0
-			begin "${model[$b]}" "$name" "$want" $flags
+			begin "$m" "$name" "$want" $flags
 			ticker_start "$name" "tail -n 1 '$work/$name/pan.out' | cut -c -60"
 			left 0
 			ticker_stop
 		fi
-	done < <(sed -n 's/^ \*   run //p' "${model[$b]}")
+	done < <(sed -n 's/^ \*   run //p' "$m")
 	left 0
 done
 

@@ -191,8 +191,8 @@ static void folio_that_dies_takes_no_other_note(struct kunit *test)
 	expect_end(test, other);
 }
 
-/* Freed and allocated again meanwhile: its age is that of the second life. */
-static void folio_of_a_second_life_is_young_again(struct kunit *test)
+/* Noted, and half a moment later once more. */
+static void expect_young_again(struct kunit *test, bool second_life)
 {
 	struct folio *folio = huge_folio(test, PMD_SIZE);
 	const unsigned long began = jiffies;
@@ -201,21 +201,31 @@ static void folio_of_a_second_life_is_young_again(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, vmemmap_shadow_optimize_later(folio));
 	sleep_until(began + HZ / 2);
-	forget(folio);
+	if (second_life)
+		forget(folio);
 	again = jiffies;
-	KUNIT_EXPECT_TRUE(test, vmemmap_shadow_optimize_later(folio));
-	/* Once more, without having been forgotten: the last time counts. */
 	KUNIT_EXPECT_TRUE(test, vmemmap_shadow_optimize_later(folio));
 	sleep_until(began + HZ + HZ / 10);
 	work();
 	/* Unless this guest has slept for too long. */
 	if (time_before(jiffies, again + HZ))
-		KUNIT_EXPECT_EQ_MSG(test, stepped, nr_stepped(),
-				    "as old as the life before");
+		KUNIT_EXPECT_EQ_MSG(test, stepped, nr_stepped(), "as old as its first note");
 	live_for_a_moment();
 	work();
 	expect_optimized(test, folio);
 	expect_end(test, folio);
+}
+
+/* Freed and allocated again meanwhile: its age is that of the second life. */
+static void folio_of_a_second_life_is_young_again(struct kunit *test)
+{
+	expect_young_again(test, true);
+}
+
+/* Noted twice, as no path does it: the last time counts. */
+static void folio_noted_again_is_as_young_as_its_last_note(struct kunit *test)
+{
+	expect_young_again(test, false);
 }
 
 static bool no_memory_for_note(struct folio *folio)
@@ -514,6 +524,7 @@ static struct kunit_case later_cases[] = {
 	KUNIT_CASE(folio_that_dies_young_is_never_touched),
 	KUNIT_CASE(folio_that_dies_takes_no_other_note),
 	KUNIT_CASE(folio_of_a_second_life_is_young_again),
+	KUNIT_CASE(folio_noted_again_is_as_young_as_its_last_note),
 	KUNIT_CASE(folio_without_memory_for_its_note_is_optimized_at_once),
 	KUNIT_CASE(folio_noted_before_a_broken_invariant_is_refused),
 	KUNIT_CASE(folio_that_is_optimized_already_is_left_alone),
