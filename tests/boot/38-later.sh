@@ -11,5 +11,7 @@ check "pages by reservation are optimized later" later,fault,reserve
 check "a page of the largest size is optimized later" later,fault,reserve,largest,pages=1
 check "pages that die young are not touched" later,young
 twin "pages that were touched are noticed" later,young,rounds=1,busted 'entries were stepped'
+check "pages noted before HVO is off are optimized, others are not" later,switched
+twin "pages that are optimized with HVO off are noticed" later,switched,busted 'kB were given back with HVO off'
 check "lives, demotion and soft offline against the worker" later,loops,seconds=30
 twin "a page that is left is noticed" later,loops,seconds=4,no-offline,busted 'folios are optimized still'

@@ -19,6 +19,8 @@
 #define MADV_SOFT_OFFLINE 101
 #endif
 
+#define OPTIMIZE "/proc/sys/vm/hugetlb_optimize_vmemmap"
+
 /* The kernel's moment, and the longest time until the worker has come by. */
 #define MOMENT_MS	1000
 #define WORKER_MS	2500
@@ -172,6 +174,58 @@ static int young(void)
 	if (died != n)
 		fail("%ld of %ld died young", died, n);
 	hstate_set(h, "nr_overcommit_hugepages", 0);
+	return 0;
+}
+
+/* Until so much has been given back, or the worker has surely been here. */
+static long given_back(long kb)
+{
+	double end = now_ms() + 2 * WORKER_MS;
+
+	while (start_kb - memmap_kb() != kb && now_ms() < end)
+		usleep(50000);
+	return start_kb - memmap_kb();
+}
+
+/*
+ * HVO is switched off when pages=N are noted: they are optimized all the same, since the
+ * sysctl decides when a page is allocated. Those that come then are not, ever. The twin
+ * does not switch it off.
+ */
+static int switched(void)
+{
+	const struct hstate *h = smallest();
+	long pages = number("pages", 8), saved = pages * (long)h->saved_kb;
+	unsigned long size = pages * h->size_kb * KB;
+	unsigned char *noted, *after;
+	long freed;
+
+	if (!is_done_later())
+		return CASE_SKIP;
+	hstate_set(h, "nr_overcommit_hugepages", 2 * pages);
+	compact();
+	noted = map_beyond(h, pages);
+	write_all(noted, size, 1);
+	if (!busted)
+		write_long(OPTIMIZE, 0);
+	freed = given_back(saved);
+	line("# %ld pages noted, then HVO %s: %ld kB given back", pages, busted ? "on" : "off",
+	     freed);
+	if (freed != saved)
+		fail("%ld kB were given back of pages that were noted, expected %ld", freed, saved);
+	after = map_beyond(h, pages);
+	write_all(after, size, 2);
+	freed = given_back(2 * saved);
+	line("# %ld pages more: %ld kB given back", pages, freed);
+	if (freed != saved)
+		fail("%ld kB were given back with HVO off, expected %ld", freed, saved);
+	if (!holds_all(noted, size, 1) || !holds_all(after, size, 2))
+		fail("the contents changed");
+	write_long(OPTIMIZE, 1);
+	munmap(noted, size);
+	munmap(after, size);
+	hstate_set(h, "nr_overcommit_hugepages", 0);
+	check_restored("after munmap");
 	return 0;
 }
 
@@ -343,6 +397,7 @@ static int loops(void)
 static const struct one_case all[] = {
 	{ "fault", fault },
 	{ "young", young },
+	{ "switched", switched },
 	{ "loops", loops },
 };
 

@@ -325,9 +325,10 @@ static void folio_of_which_nothing_joins_stays_marked(struct kunit *test)
 /* More than a batch takes, of two sizes: the worker goes on until all are done. */
 static void folios_of_several_batches_are_all_optimized(struct kunit *test)
 {
-	const unsigned int nr = PMD_SIZE > SZ_32M ? 2 : SHADOW_BATCH + 6;
-	const unsigned long large = PAGE_SIZE << MAX_PAGE_ORDER;
-	struct folio *larger = large > PMD_SIZE ? huge_folio(test, large) : NULL;
+	const unsigned long size = PMD_SIZE, large = PAGE_SIZE << MAX_PAGE_ORDER;
+	/* Larger PMDs do not fit a test guest's memory that often. */
+	const unsigned int nr = size > SZ_32M ? 2 : SHADOW_BATCH + 6;
+	struct folio *larger = large > size ? huge_folio(test, large) : NULL;
 	const long later = nr_later();
 	struct folio *folio, *next;
 	unsigned int left = 0;
