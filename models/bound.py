@@ -82,21 +82,21 @@ def read_lists(paths):
 
 def header_chain(header):
     """The states and the steps that the preprocessor sees in the header:
-    {name: (tag, maps the head's page, writable)} and {(from, to)}."""
+    {name: (tag, maps the shared page, writable)} and {(from, to)}."""
     names = re.findall(r"^#define\s+SHADOW_TAG_(\w+)\s+\d", header, flags=re.M)
     probe = [header]
     for a in names:
         tag = "SHADOW_TAG_" + a
         probe.append("state : %s %s" % (a, tag))
-        probe.append("#if SHADOW_TAG_MAPS_HEAD(%s)\nhead : %s\n#endif" % (tag, a))
+        probe.append("#if SHADOW_TAG_MAPS_SHARED(%s)\nshared : %s\n#endif" % (tag, a))
         probe.append("#if SHADOW_TAG_IS_WRITABLE(%s)\nwritable : %s\n#endif" % (tag, a))
         probe += ["#if SHADOW_CHAIN_HAS(%s, SHADOW_TAG_%s)\nstep : %s %s\n#endif" % (tag, b, a, b)
                   for b in names]
     said = subprocess.run(["cpp", "-P", "-undef", "-nostdinc", "-"], input="\n".join(probe),
                           capture_output=True, text=True, check=True).stdout
-    head = set(re.findall(r"^head : (\w+)", said, flags=re.M))
+    shared = set(re.findall(r"^shared : (\w+)", said, flags=re.M))
     writable = set(re.findall(r"^writable : (\w+)", said, flags=re.M))
-    states = {name: (int(tag), name in head, name in writable)
+    states = {name: (int(tag), name in shared, name in writable)
               for name, tag in re.findall(r"^state : (\w+) (\d+)", said, flags=re.M)}
     return states, set(re.findall(r"^step : (\w+) (\w+)", said, flags=re.M))
 
@@ -115,7 +115,7 @@ def document_bad(text, states, steps):
     drawn = {(a, b) for a, _, b in picture}
     bad += ["step %s to %s: in the header only" % s for s in sorted(steps - drawn)]
     bad += ["step %s to %s: in the document only" % s for s in sorted(drawn - steps)]
-    # Each name is one kind of step: (maps the head's page, writable), before and after.
+    # Each name is one kind of step: (maps the shared page, writable), before and after.
     kinds = {"seal": lambda a, b: a[0] == b[0] and a[1] and not b[1],
              "open": lambda a, b: a[0] == b[0] and not a[1] and b[1],
              "join": lambda a, b: not a[0] and b[0] and not a[1] and not b[1],
@@ -144,7 +144,7 @@ def chain_bad(raw, header, model, states):
             bad.append("%s: no static_assert() that it is %s" % (theirs, ours))
 
     bodies = {name: re.sub(r"\s+", " ", body).strip() for name, body in functions(strip(raw))}
-    for name, macro in ("shadow_maps_head", "MAPS_HEAD"), ("shadow_is_writable", "IS_WRITABLE"):
+    for name, macro in ("shadow_maps_shared", "MAPS_SHARED"), ("shadow_is_writable", "IS_WRITABLE"):
         if bodies.get(name) != "return SHADOW_TAG_%s(state);" % macro:
             bad.append("%s: does not just return SHADOW_TAG_%s()" % (name, macro))
     # KUnit's, which steps nothing by itself.

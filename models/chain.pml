@@ -291,7 +291,7 @@ inline step(e, from, to, page, ok)
 			tag[e] = to;
 			bar[e] = 0;
 			if
-			:: SHADOW_TAG_MAPS_HEAD(from) != SHADOW_TAG_MAPS_HEAD(to) -> oa[e] = page
+			:: SHADOW_TAG_MAPS_SHARED(from) != SHADOW_TAG_MAPS_SHARED(to) -> oa[e] = page
 			:: else
 			fi;
 			entry_changed(e);

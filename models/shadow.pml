@@ -888,10 +888,10 @@ inline fill(p)
  */
 #define GET_PAGE(e)							\
 	if								\
-	:: !SHADOW_TAG_MAPS_HEAD(tag[e])				\
-	:: SHADOW_TAG_MAPS_HEAD(tag[e]) ->				\
+	:: !SHADOW_TAG_MAPS_SHARED(tag[e])				\
+	:: SHADOW_TAG_MAPS_SHARED(tag[e]) ->				\
 		hand = hand | (1 << FRESH(e)); freed[FRESH(e)] = 0	\
-	:: SHADOW_TAG_MAPS_HEAD(tag[e]) && freed[OWN(e)] && kind[OWN(e)] != JUNK -> \
+	:: SHADOW_TAG_MAPS_SHARED(tag[e]) && freed[OWN(e)] && kind[OWN(e)] != JUNK -> \
 		freed[OWN(e)] = 0; hand = hand | (1 << OWN(e))		\
 	fi
 
@@ -1008,7 +1008,7 @@ inline replain(e)
 
 #define REPLAIN(e)							\
 	if								\
-	:: !SHADOW_TAG_MAPS_HEAD(tag[e]) -> replain(e)			\
+	:: !SHADOW_TAG_MAPS_SHARED(tag[e]) -> replain(e)			\
 	:: else								\
 	fi
 inline replain_range()
@@ -1032,7 +1032,7 @@ inline replain_range()
 #define IS_SHUT(e)	(tag[e] != SHADOW_TAG_SHARED && !bar[e])
 #endif
 #define IS_OPEN(e)	(tag[e] == SHADOW_TAG_OWNED)
-#define OWN_PAGE(e)	(!SHADOW_TAG_MAPS_HEAD(tag[e]))
+#define OWN_PAGE(e)	(!SHADOW_TAG_MAPS_SHARED(tag[e]))
 
 #if NT == 3
 #define LAST_WINDOW(what) what(1); what(2)
@@ -1226,7 +1226,7 @@ inline set_broken(e, v)
 #endif
 #define EQUALIZE(e)	ok = 1; equalize(e); BAR_UNEQUAL(e)
 #define JOIN(e)		join(e)
-#define IS_JOINED(e)	SHADOW_TAG_MAPS_HEAD(tag[e])
+#define IS_JOINED(e)	SHADOW_TAG_MAPS_SHARED(tag[e])
 #define IS_FIT(e)	(tag[e] != SHADOW_TAG_OWNED || \
 			 IS_PLAIN(kind[oa[e]]) && !ref[oa[e]] && !(word_a[oa[e]] & HEADS))
 
@@ -1465,7 +1465,7 @@ end:
 #endif
 		CHECK(store_lost, ALL(KEPT_A));
 #endif
-		CHECK(page_lost, !hand && oa[0] != oa[1] || SHADOW_TAG_MAPS_HEAD(tag[0]));
+		CHECK(page_lost, !hand && oa[0] != oa[1] || SHADOW_TAG_MAPS_SHARED(tag[0]));
 		CHECK(page_lost, gave_up || ALL(IS_OPEN));
 		finished = 1
 	};

@@ -619,7 +619,7 @@ inline equalize(e)
 
 #define GET_PAGE(e)							\
 	if								\
-	:: SHADOW_TAG_MAPS_HEAD(tag[e]) -> get_page(mine[e])		\
+	:: SHADOW_TAG_MAPS_SHARED(tag[e]) -> get_page(mine[e])		\
 	:: else								\
 	fi
 #ifdef FILL_ELSE

@@ -18,11 +18,11 @@
 #define SHADOW_TAG_BIT(tag)	(1 << (tag))
 #define SHADOW_TAGS_WRITABLE						\
 	(SHADOW_TAG_BIT(SHADOW_TAG_OWNED) | SHADOW_TAG_BIT(SHADOW_TAG_SHARED))
-#define SHADOW_TAGS_OF_HEAD						\
+#define SHADOW_TAGS_SHARING						\
 	(SHADOW_TAG_BIT(SHADOW_TAG_JOINED) | SHADOW_TAG_BIT(SHADOW_TAG_SHARED))
 
 #define SHADOW_TAG_IS_WRITABLE(tag)	(SHADOW_TAGS_WRITABLE >> (tag) & 1)
-#define SHADOW_TAG_MAPS_HEAD(tag)	(SHADOW_TAGS_OF_HEAD >> (tag) & 1)
+#define SHADOW_TAG_MAPS_SHARED(tag)	(SHADOW_TAGS_SHARING >> (tag) & 1)
 
 /*
  * The legal steps, a bit for each: seal and open change the permission only,

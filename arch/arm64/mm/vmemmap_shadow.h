@@ -174,10 +174,10 @@ long vmemmap_shadow_note_longest(enum shadow_counter what, u64 then);
 /* ------------------------------------------------------------------------ */
 /* One entry								    */
 
-/* Does an entry in this state map the head's vmemmap page? */
-static inline bool shadow_maps_head(enum vmemmap_shadow_state state)
+/* Does an entry in this state map the page that tails share? */
+static inline bool shadow_maps_shared(enum vmemmap_shadow_state state)
 {
-	return SHADOW_TAG_MAPS_HEAD(state);
+	return SHADOW_TAG_MAPS_SHARED(state);
 }
 
 static inline bool shadow_is_writable(enum vmemmap_shadow_state state)
@@ -228,7 +228,7 @@ static __always_inline pte_t shadow_mk_pte(pte_t pte, enum vmemmap_shadow_state 
 {
 	pteval_t val = pte_val(pte);
 
-	if (shadow_maps_head(vmemmap_shadow_pte_state(pte)) != shadow_maps_head(state))
+	if (shadow_maps_shared(vmemmap_shadow_pte_state(pte)) != shadow_maps_shared(state))
 		val = pte_val(pfn_pte(pfn, pte_pgprot(pte)));
 
 	val &= ~(SHADOW_TAG | SHADOW_BARRED | PTE_WRITE | PTE_RDONLY);

@@ -133,7 +133,7 @@ static void shadow_free_pages(struct list_head *pages)
 }
 
 /*
- * Allocate a page for each of a folio's tail entries that maps the head's.
+ * Allocate a page for each of a folio's tail entries that maps the shared page.
  * All or nothing.
  */
 static int shadow_alloc_for(struct shadow_member *m)
@@ -145,10 +145,10 @@ static int shadow_alloc_for(struct shadow_member *m)
 	pte_t *ptep;
 
 	for_each_member_entry(ptep, addr, m, 0, nr_tails)
-		need += shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep)));
+		need += shadow_maps_shared(vmemmap_shadow_pte_state(__ptep_get(ptep)));
 
 	for_each_member_entry(ptep, addr, m, 0, nr_tails) {
-		if (!shadow_maps_head(vmemmap_shadow_pte_state(__ptep_get(ptep))))
+		if (!shadow_maps_shared(vmemmap_shadow_pte_state(__ptep_get(ptep))))
 			continue;
 		if (n == got) {
 			got = min(need, ARRAY_SIZE(some));

@@ -406,7 +406,7 @@ void vmemmap_shadow_replain(struct shadow_member *m, unsigned int lo,
 	for_each_member_entry(ptep, addr, m, lo, hi) {
 		const pte_t pte = __ptep_get(ptep);
 
-		if (!shadow_maps_head(vmemmap_shadow_pte_state(pte)))
+		if (!shadow_maps_shared(vmemmap_shadow_pte_state(pte)))
 			shadow_replain(&m->was, shadow_alias(pte));
 	}
 }
