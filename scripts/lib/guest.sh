@@ -11,15 +11,16 @@ guest_cc()
 	esac
 }
 
-# Fetch busybox-static for the guest with an apt state of our own: the host's
-# dpkg learns of no foreign architecture, its apt sources are read only.
-busybox_get()
+# guest_unpack DIR ARCH PACKAGE...: unpack Debian packages for the guest, without what they
+# need, with an apt state of our own: the host's dpkg learns of no foreign architecture,
+# its apt sources are read only. DIR is there whole or not at all.
+guest_unpack()
 {
-	local debarch=$1 apt=$build/apt/$1 dir=$build/busybox/$1
+	local dir=$1 debarch=$2 apt=$build/apt/$2 log deb
 	local -a opts
 
-	busybox=$dir/bin/busybox
-	[ ! -x "$busybox" ] || return 0
+	shift 2
+	log=$build/log/$(basename "$(dirname "$dir")").log
 	rm -rf "$dir" "$dir.new"
 	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$dir.new"
 	: >"$apt/status"
@@ -28,16 +29,28 @@ busybox_get()
 		-o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt/cache"
 		-o APT::Sandbox::User=root -o Acquire::Languages=none
 		-o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false)
-	logged "Fetching the package lists for $debarch" "$build/log/busybox.log" true \
+	logged "Fetching the package lists for $debarch" "$log" true \
 		apt-get "${opts[@]}" update || exit $E_USAGE
 	(
 		cd "$dir.new"
-		logged "Fetching busybox-static:$debarch" "$build/log/busybox.log" true \
-			apt-get "${opts[@]}" download "busybox-static:$debarch"
+		logged "Fetching ${*/%/:$debarch}" "$log" true \
+			apt-get "${opts[@]}" download "${@/%/:$debarch}"
 	) || exit $E_USAGE
-	dpkg-deb -x "$dir.new"/busybox-static_*.deb "$dir.new"
+	for deb in "$dir.new"/*.deb; do
+		dpkg-deb -x "$deb" "$dir.new" || exit $E_USAGE
+		rm "$deb"
+	done
 	rm -rf "$apt"
 	mv "$dir.new" "$dir"
+}
+
+# busybox_get ARCH: busybox for the guest; sets busybox.
+busybox_get()
+{
+	local dir=$build/busybox/$1
+
+	busybox=$dir/bin/busybox
+	[ -x "$busybox" ] || guest_unpack "$dir" "$1" busybox-static
 }
 
 # initrd_build ARCH: build the initramfs for arm64 or x86_64; sets initrd.
