@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # target, seconds warm and cold on two cores, what it does; kunit and check warm on a host
-# that was busy otherwise, bench a guess
+# that was busy otherwise, bench and selftests a guess
 rows=(
 	"clean 1 1 remove .build/ and out/"
 	"herd7 5 10 unpack herd7, for the litmus tests, into .build/"
@@ -21,6 +21,7 @@ rows=(
 	"mutants 600 1000 break vmemmap_shadow*.c as each of tests/mutants/, KUnit has to notice"
 	"kunit 620 1060 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
 	"boot 900 3600 the guest test cases, long ones and other kernels too, KTAP in out/boot.ktap"
+	"selftests 900 1500 the kernel's own tests of huge pages, HVO on against off, in out/selftests.md"
 	"stress 750 1400 all that can happen to huge pages, at once and at random: MINUTES=10 SEED= KERNEL=debug"
 	"host 400 1200 KVM on our kernel at EL2, guests on huge pages: SECONDS_EACH=30"
 	"matrix 4500 9000 KUnit and a short boot on every shape of arm64: the table out/matrix.md; ROWS=\"1 2\""
@@ -39,6 +40,7 @@ cat <<'TEXT'
 
 BASE=6.12|7.3	the kernel that is built upon, for all but herd7, models and x86
 GRANULE=4k|16k|64k CPUS=2 MEM=4G HVO=on|off	for make run; GRANULE for kunit, coverage, mutants and boot too
+TESTS="NAME..."	make selftests: only these of tests/selftests/list
 BOOT=NAME	only that file of tests/boot/	MUTANTS="NAME..."	only these	KSRC=DIR	a kernel tree instead of Debian's
 BIG=1		make models with larger bounds, 430 s	RUN=NAME	only that model or litmus test
 MINUTES=10 SEED=N KERNEL=debug|guest|kasan|rt	for make stress

@@ -307,7 +307,8 @@ text_clean()
 }
 
 say "# make lint: $src_name"
-run "shellcheck" shellcheck scripts/*.sh models/*.sh tests/boot/*.sh tests/boot/*/*.sh .ci/run
+run "shellcheck" shellcheck scripts/*.sh models/*.sh tests/boot/*.sh tests/boot/*/*.sh \
+	tests/selftests/*.sh .ci/run
 run "shellcheck, what lib.sh brings in" shellcheck -a scripts/lib.sh
 run "no trailing space, no path of this machine" text_clean
 run "every way a boot ends has its exit code" boots_are_judged

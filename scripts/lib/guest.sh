@@ -74,7 +74,8 @@ initrd_build()
 	root=$dir/root
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,huge}
-	for t in init cases pools restore poison watch memory users later hotplug stress kvm kexec bench; do
+	for t in init cases pools restore poison watch memory users later hotplug stress kvm kexec \
+			bench selftests; do
 		shown "$cc" -static -pthread -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$root/bin/$t" \
 			"$top/tests/guest/$t.c" "${common[@]}" || exit $E_FAIL
 	done
