@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Thin: each target is a script of the same name in scripts/.
-export BASE ARCH GRANULE CPUS MEM HVO KSRC V TESTS MUTANTS BIG RUN HERD7 QUICK RIVALS PROFILE RECORD MINUTES SEED WITHOUT KERNEL SECONDS_EACH ROWS
+export BASE ARCH GRANULE CPUS MEM HVO KSRC V TESTS MUTANTS BIG RUN HERD7 QUICK RIVALS PROFILE RECORD
+export MINUTES SEED WITHOUT KERNEL SECONDS_EACH ROWS
 
-targets := series herd7 writers lint models run kunit coverage mutants boot selftests stress host matrix x86 objdiff bench bench-check check
+targets := series herd7 writers lint models run kunit coverage mutants boot selftests stress host \
+	matrix x86 objdiff bench bench-check check
 
 help:
 	@scripts/help.sh
