@@ -13,12 +13,12 @@ unset BOOT RUN RECORD MUTANTS
 began=$SECONDS
 [ -n "${KSRC:-}" ] || base_ready check
 lock
-deps kernel guest qemu kunit series lint writers models bench
+deps kernel guest qemu kunit series lint hvostat writers models bench
 passed=0 failed=0 skipped=0
 boots=$build/log/check-boot.log
 lane=
 # The boots of the other base, which share a kernel.
-some_boots='(10-main|20-bulk|34-boot-pools|38-later|60-poison|80-most-of-memory)'
+some_boots='(10-main|20-bulk|34-boot-pools|38-later|60-poison|80-most-of-memory|9[01]-document-.*)'
 
 # With it go QEMU, and whatever else it has started.
 lane_stop()
@@ -80,7 +80,7 @@ check_all()
 	counted boot "$rc"
 }
 
-all=(lint writers bench-check models kunit mutants)
+all=(lint writers hvostat bench-check models kunit mutants)
 if [ -n "${KSRC:-}${BASE:-}" ]; then
 	MUTANTS="optimize-no-tlbi-after-join restore-no-tlbi-after-part" check_all "${all[@]}"
 else

@@ -10,6 +10,7 @@ rows=(
 	"herd7 5 10 unpack herd7, for the litmus tests, into .build/"
 	"writers 6 45 who stores to a struct page without a reference, compared with tests/writers/"
 	"series 8 70 write out/series/ for git am, apply it, compare with the tested tree"
+	"hvostat 14 20 tools/hvo/hvostat on hosts with HVO on, off, and why not: tests/hvostat/"
 	"run 9 200 boot a guest, fill and free the pools, print the table, write out/run.json"
 	"x86 18 290 x86-64 with and without the repairs of the generic code, under QEMU"
 	"models 26 85 SPIN and herd7 on models/: the protocol, and what happens without each part"
@@ -21,6 +22,8 @@ rows=(
 	"mutants 600 1000 break vmemmap_shadow*.c as each of tests/mutants/, KUnit has to notice"
 	"kunit 620 1060 the KUnit suites on arm64 under QEMU, with LSE atomics and without"
 	"boot 900 3600 the guest test cases, long ones and other kernels too, KTAP in out/boot.ktap"
+	"deb-test 900 1500 install what make deb has built in Debian 12 under QEMU, remove it; QUICK=1"
+	"deb 300 5400 Debian packages of an arm64 kernel in out/deb/; CONFIG=FILE"
 	"selftests 900 1500 the kernel's own tests of huge pages, HVO on against off, in out/selftests.md"
 	"stress 750 1400 all that can happen to huge pages, at once and at random: MINUTES=10 SEED= KERNEL=debug"
 	"host 400 1200 KVM on our kernel at EL2, guests on huge pages: SECONDS_EACH=30"
@@ -45,7 +48,8 @@ BOOT=NAME	only that file of tests/boot/	MUTANTS="NAME..."	only these	KSRC=DIR	a 
 BIG=1		make models with larger bounds, 430 s	RUN=NAME	only that model or litmus test
 MINUTES=10 SEED=N KERNEL=debug|guest|kasan|rt	for make stress
 HERD7=CMD	a herd7 of your own
-QUICK=1		make bench in minutes	RIVALS="NAME..."	only these of bench/rivals/series
+CONFIG=FILE	make deb: the configuration of a host instead of Debian's for clouds
+QUICK=1		make bench in minutes; make deb-test with a small kernel of its own	RIVALS="NAME..."	only these of bench/rivals/series
 PROFILE=1	make bench: by function, too	RECORD=1	make bench-check: write the baseline
 V=1		show the exact commands
 TEXT

@@ -78,7 +78,10 @@ refused()
 
 	shift
 	said=$("$hvostat" "$@" 2>&1) || rc=$?
-	[ "$rc" -eq 2 ] && [ "$said" = "hvostat: $want" ] || { echo "$rc: $said"; return 1; }
+	if [ "$rc" -ne 2 ] || [ "$said" != "hvostat: $want" ]; then
+		echo "$rc: $said"
+		return 1
+	fi
 }
 
 # watched: with --watch it says it again and again.

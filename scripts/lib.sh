@@ -16,6 +16,7 @@ out=$top/out
 . "$(dirname "${BASH_SOURCE[0]}")/lib/boot.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/newer.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/herd.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/deb.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/bench.sh"
 
 # The kernel that is built upon, where KSRC= does not say it.

@@ -295,6 +295,37 @@ boots_are_judged()
 	return $bad
 }
 
+# configs_refused: what CONFIG= of make deb cannot be gets one sentence, and 2.
+configs_refused()
+{
+	local bad=0 f=$build/twin.config
+
+	# refused WORDS LINE...: a file with these lines.
+	refused()
+	{
+		local rc=0 words=$1 said
+
+		shift
+		printf '%s\n' "$@" >"$f"
+		said=$(deb_config_from "$f" "$f.out" 2>&1) || rc=$?
+		if [ "$rc" -ne $E_USAGE ] || [ "$said" != "CONFIG=$f $words" ]; then
+			echo "exit code $rc, said: $said"
+			bad=1
+		fi
+	}
+	refused "is not a kernel's configuration, such as a host has in /boot" "# CONFIG_A is not set"
+	refused "is not a kernel's configuration, such as a host has in /boot" CONFIG_ARM64=y "and text"
+	refused "is the configuration of another architecture than arm64, x86" \
+		"# Linux/x86 6.12.1 Kernel Configuration" CONFIG_X86_64=y CONFIG_HUGETLBFS=y
+	refused "has no huge pages: CONFIG_HUGETLBFS is not set in it" CONFIG_ARM64=y CONFIG_SMP=y
+	rm "$f"
+	! deb_config_from "$f" "$f.out" 2>/dev/null || bad=1
+	echo CONFIG_ARM64=y >"$f"
+	echo CONFIG_HUGETLBFS=y >>"$f"
+	deb_config_from "$f" "$f.out" || bad=1
+	return $bad
+}
+
 # Only what belongs to us: no path of this machine, no space at a line's end.
 text_clean()
 {
@@ -308,9 +339,11 @@ text_clean()
 
 say "# make lint: $src_name"
 run "shellcheck" shellcheck scripts/*.sh models/*.sh tests/boot/*.sh tests/boot/*/*.sh \
-	tests/selftests/*.sh .ci/run
+	tests/matrix/*.sh tests/selftests/*.sh .ci/run
+run "shellcheck, what runs in a guest" shellcheck -s sh tests/guest/*.sh tests/deb/step tools/hvo/hvostat
 run "shellcheck, what lib.sh brings in" shellcheck -a scripts/lib.sh
 run "no trailing space, no path of this machine" text_clean
+run "make deb refuses what is no configuration of such a kernel" configs_refused
 run "every way a boot ends has its exit code" boots_are_judged
 export PYTHONDONTWRITEBYTECODE=1
 run "the cost model gives what was worked out by hand" bench/model.py check

@@ -94,7 +94,8 @@ selftests_build()
 	local -a kmake
 
 	work=$build/selftests/$src_key
-	[ -d "$debs" ] || guest_unpack "$debs" arm64 bash-static libnuma-dev liburing-dev
+	[ -d "$debs" ] || foreign_get arm64 "$debs" bash-static libnuma-dev liburing-dev ||
+		die $E_USAGE "$newer_why"
 	stamp=$({ echo "$tree_id"; files_wanted; cat "$top/scripts/selftests.sh"
 		"$(guest_cc arm64)" --version; } | sha256sum)
 	[ "$(cat "$work/built" 2>/dev/null)" != "$stamp" ] || return 0

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The Debian packages a command needs. Only those that are missing are named.
 
-# deps_for kernel|guest|qemu|x86|kunit|series|lint|hvostat|writers|models|bench|plot ...: print package names.
+# deps_for kernel|guest|qemu|x86|kunit|series|lint|hvostat|deb|writers|models|bench|plot ...: print package names.
 deps_for()
 {
 	local what
@@ -27,6 +27,10 @@ deps_for()
 			;;
 		kunit)	echo python3 ;;
 		series)	echo git ;;
+		deb)
+			echo dpkg-dev debhelper fakeroot kmod cpio gzip libssl-dev libelf-dev pkg-config lsb-release
+			;;
+		debroot) echo debootstrap debian-archive-keyring e2fsprogs ;;
 		hvostat) echo shellcheck mandoc jq ;;
 		lint)	echo sparse shellcheck git python3-sphinx ;;
 		writers) echo coccinelle python3 ;;

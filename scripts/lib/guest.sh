@@ -11,17 +11,17 @@ guest_cc()
 	esac
 }
 
-# guest_unpack DIR ARCH PACKAGE...: unpack Debian packages for the guest, without what they
-# need, with an apt state of our own: the host's dpkg learns of no foreign architecture,
-# its apt sources are read only. DIR is there whole or not at all.
-guest_unpack()
+# foreign_get ARCH DIR PACKAGE...: unpack Debian's packages for an architecture, without
+# what they need, with an apt state of our own: the host's dpkg learns of no foreign
+# architecture, its apt sources are read only. Sets newer_why and returns 1 where that
+# is impossible.
+foreign_get()
 {
-	local dir=$1 debarch=$2 apt=$build/apt/$2 log deb
+	local debarch=$1 dir=$2 apt=$build/apt/$1 deb log=$build/log/fetch-$1.log
 	local -a opts
 
 	shift 2
-	log=$build/log/$(basename "$(dirname "$dir")").log
-	rm -rf "$dir" "$dir.new"
+	rm -rf "$dir" "$dir.new" "$apt"
 	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$dir.new"
 	: >"$apt/status"
 	opts=(-q -o "APT::Architecture=$debarch" -o "APT::Architectures=$debarch"
@@ -29,28 +29,29 @@ guest_unpack()
 		-o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt/cache"
 		-o APT::Sandbox::User=root -o Acquire::Languages=none
 		-o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false)
+	newer_why="Debian's $* for $debarch cannot be had (log: $(rel "$log"))"
 	logged "Fetching the package lists for $debarch" "$log" true \
-		apt-get "${opts[@]}" update || exit $E_USAGE
+		apt-get "${opts[@]}" update || return 1
 	(
 		cd "$dir.new"
-		logged "Fetching ${*/%/:$debarch}" "$log" true \
+		logged "Fetching $* for $debarch" "$log" true \
 			apt-get "${opts[@]}" download "${@/%/:$debarch}"
-	) || exit $E_USAGE
+	) || return 1
 	for deb in "$dir.new"/*.deb; do
-		dpkg-deb -x "$deb" "$dir.new" || exit $E_USAGE
-		rm "$deb"
+		dpkg-deb -x "$deb" "$dir.new"
 	done
 	rm -rf "$apt"
 	mv "$dir.new" "$dir"
 }
 
-# busybox_get ARCH: busybox for the guest; sets busybox.
+# busybox_get ARCH: busybox-static for the guest; sets busybox.
 busybox_get()
 {
 	local dir=$build/busybox/$1
 
 	busybox=$dir/bin/busybox
-	[ -x "$busybox" ] || guest_unpack "$dir" "$1" busybox-static
+	[ ! -x "$busybox" ] || return 0
+	foreign_get "$1" "$dir" busybox-static || die $E_USAGE "$newer_why"
 }
 
 # initrd_build ARCH: build the initramfs for arm64 or x86_64; sets initrd.
@@ -65,7 +66,7 @@ initrd_build()
 	cc=$(guest_cc "$arch")
 	initrd=$dir/initrd.gz
 	stamp=$({ cat "$top"/tests/guest/*.[ch] "$top"/tests/guest/*.sh "$top/scripts/lib/guest.sh" \
-		2>/dev/null; "$cc" --version; } | sha256sum)
+		"$top/tools/hvo/hvostat" "$document" 2>/dev/null; "$cc" --version; } | sha256sum)
 	if [ -f "$initrd" ] && [ "$(cat "$dir/built" 2>/dev/null)" = "$stamp" ]; then
 		return 0
 	fi
@@ -85,6 +86,9 @@ initrd_build()
 		[ -f "$t" ] || continue
 		install -m 755 "$t" "$root/bin/$(basename "$t" .sh)"
 	done
+	# A host's administrator has these.
+	install -m 755 "$top/tools/hvo/hvostat" "$root/bin/hvostat"
+	cp "$document" "$root/doc.rst"
 	(cd "$root" && find . | sort | cpio --quiet -o -H newc -R 0:0 --reproducible) |
 		gzip -1 >"$initrd.new"
 	mv "$initrd.new" "$initrd"

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# make deb: Debian packages of an arm64 kernel with the series, linux-image and
+# linux-headers, and hvo-tools, in out/deb/; from Debian's own configuration for clouds,
+# or that of a host, CONFIG=FILE.
+. "$(dirname "$0")/lib.sh"
+
+CONFIG=${CONFIG:-}
+began=$SECONDS
+lock
+deps kernel deb
+mkdir -p "$build/log"
+config=$build/deb.config
+# Before anything that takes long.
+[ -z "$CONFIG" ] || deb_config_from "$CONFIG" "$config"
+source_get deb
+tree_update
+[ -n "$(patches_dir)" ] || die $E_USAGE "There is no series of patches yet"
+[ -n "$CONFIG" ] || deb_config_default "$config"
+
+dest=$out/deb
+[ "$base" = "$default_base" ] || dest=$out/deb-$base
+say "# make deb: $src_name, configuration: ${CONFIG:-Debian\'s cloud-arm64}"
+deb_kernel deb "$config" "$dest"
+deb_tools "$dest"
+for f in "$dest"/*.deb; do
+	say "$(rel "$f"): $(du -m "$f" | cut -f 1) MiB"
+done
+say "Install them with: apt-get install ./linux-image-*.deb ./hvo-tools_*.deb"
+say "PASS ($((SECONDS - began)) s)"
+[ -n "$CONFIG" ] || record deb $((SECONDS - began))
