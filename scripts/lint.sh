@@ -319,10 +319,9 @@ configs_refused()
 		"# Linux/x86 6.12.1 Kernel Configuration" CONFIG_X86_64=y CONFIG_HUGETLBFS=y
 	refused "has no huge pages: CONFIG_HUGETLBFS is not set in it" CONFIG_ARM64=y CONFIG_SMP=y
 	rm "$f"
-	! deb_config_from "$f" "$f.out" 2>/dev/null || bad=1
-	echo CONFIG_ARM64=y >"$f"
-	echo CONFIG_HUGETLBFS=y >>"$f"
-	deb_config_from "$f" "$f.out" || bad=1
+	! (deb_config_from "$f" "$f.out") 2>/dev/null || bad=1
+	printf '%s\n' CONFIG_ARM64=y CONFIG_HUGETLBFS=y >"$f"
+	(deb_config_from "$f" "$f.out") || bad=1
 	return $bad
 }
 
