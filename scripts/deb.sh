@@ -15,11 +15,15 @@ config=$build/deb.config
 source_get deb
 tree_update
 [ -n "$(patches_dir)" ] || die $E_USAGE "There is no series of patches yet"
-[ -n "$CONFIG" ] || deb_config_default "$config"
+from=$CONFIG
+if [ -z "$from" ]; then
+	deb_config_default "$config"
+	from="Debian's cloud-arm64"
+fi
 
 dest=$out/deb
 [ "$base" = "$default_base" ] || dest=$out/deb-$base
-say "# make deb: $src_name, configuration: ${CONFIG:-Debian\'s cloud-arm64}"
+say "# make deb: $src_name, configuration: $from"
 deb_kernel deb "$config" "$dest"
 deb_tools "$dest"
 for f in "$dest"/*.deb; do
