@@ -78,11 +78,11 @@ deb_revision()
 }
 
 # deb_kernel NAME CONFIG DEST: build the packages of a kernel from a configuration, ours
-# added, and put linux-image and linux-headers into DEST.
+# added, and put linux-image and linux-headers into DEST. Does nothing when nothing changed.
 deb_kernel()
 {
 	local name=$1 dir=$build/O/$src_key dest=$3 log=$build/log/$1.log
-	local pkgconfig began=$SECONDS
+	local pkgconfig stamp began=$SECONDS
 	local -a kmake frags
 
 	mapfile -t frags < <(base_fragments "$top/configs/hvo.config" "$top/configs/deb.config")
@@ -93,6 +93,12 @@ deb_kernel()
 	deb_pkgconfig
 	kmake+=("HOSTPKG_CONFIG=$pkgconfig" LOCALVERSION=-hvo)
 	cat "$2" "${frags[@]}" >"$obj/.config.new"
+	stamp=$({ echo "$tree_id"; cat "$obj/.config.new"; "$kernel_cc" --version; } | sha256sum)
+	if [ "$(cat "$obj/.hvo-packaged" 2>/dev/null)" = "$stamp" ] &&
+	   compgen -G "$dest/linux-image-*-hvo_*.deb" >/dev/null; then
+		return 0
+	fi
+	rm -f "$obj/.hvo-packaged"
 	if ! cmp -s "$obj/.config.new" "$obj/.hvo-config" || [ ! -f "$obj/.config" ]; then
 		cp "$obj/.config.new" "$obj/.config"
 		logged "Configuring $name" "$build/log/config-$name.log" true \
@@ -112,6 +118,7 @@ deb_kernel()
 	# Not linux-libc-dev, which would take the place of Debian's.
 	mv "$dir"/linux-image-*-hvo_*.deb "$dest"
 	mv "$dir"/linux-headers-*-hvo_*.deb "$dest" 2>/dev/null || true
+	echo "$stamp" >"$obj/.hvo-packaged"
 	mkdir -p "$build/times"
 	echo $((SECONDS - began)) >"$build/times/deb-seconds-$name-$base"
 }
