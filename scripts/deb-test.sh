@@ -145,7 +145,7 @@ root_get()
 	second_initrd "$kernel"
 	disk_of "$work/root" "$work/new.img" 4096
 	say "debootstrap, second stage, in the guest: some minutes"
-	boot_disks debootstrap 3600 '' "$work/new.img" || true
+	boot_disks debootstrap 7200 '' "$work/new.img" || true
 	if ! grep -aq '^second stage: 0' "$con" || ! grep -aq '^second stage: unmounted' "$con"; then
 		die $E_FAIL "The second stage of debootstrap failed (console: $(rel "$con"))"
 	fi
