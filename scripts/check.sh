@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 export GRANULE=4k BIG=0
-unset BOOT RUN RECORD MUTANTS
+unset ARCH SHAPE BOOT RUN RECORD MUTANTS
 began=$SECONDS
 [ -n "${KSRC:-}" ] || base_ready check
 lock
