@@ -59,7 +59,7 @@ initrd_build()
 {
 	local arch=$1 debarch=$1 dir=$build/guest/$1 root cc t
 	local -a common=("$top"/tests/guest/{hvo,case,churn}.c)
-	local stamp
+	local document=$top/Documentation/admin-guide/mm/vmemmap_shadow.rst stamp
 
 	[ "$arch" != x86_64 ] || debarch=amd64
 	busybox_get "$debarch"
