@@ -78,7 +78,7 @@ static struct vm {
 	unsigned long size, one;
 	int file;			/* of the memory */
 	atomic_ulong rounds, wrong;
-	atomic_int stop, hold, held;
+	atomic_int stop, hold, held, ended;
 } vm;
 
 static void slot(unsigned int nr, unsigned long at, void *memory, unsigned long size,
@@ -102,6 +102,19 @@ static void set_reg(uint64_t id, uint64_t value)
 
 	if (ioctl(vm.vcpu, KVM_SET_ONE_REG, &reg))
 		fatal("a register of the guest's: %s", strerror(errno));
+}
+
+static uint64_t get_reg(uint64_t id)
+{
+	uint64_t value = 0;
+	struct kvm_one_reg reg = {
+		.id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | id,
+		.addr = (uintptr_t)&value,
+	};
+
+	if (ioctl(vm.vcpu, KVM_GET_ONE_REG, &reg))
+		fail("a register of the guest's: %s", strerror(errno));
+	return value;
 }
 
 #define REG_X(n)	(KVM_REG_ARM_CORE_REG(regs.regs[0]) + 2 * (n))
@@ -170,7 +183,24 @@ static void *run_vcpu(void *unused)
 		vm.held = 0;
 	}
 	vm.stop = 1;
+	vm.ended = 1;
 	return NULL;
+}
+
+static void interrupted(int sig)
+{
+	(void)sig;
+}
+
+/* A guest that stores to nowhere stays in KVM_RUN. */
+static void stop_vcpu(pthread_t thread)
+{
+	vm.stop = 1;
+	while (!vm.ended) {
+		pthread_kill(thread, SIGUSR1);
+		usleep(1000);
+	}
+	pthread_join(thread, NULL);
 }
 
 static void hold(void)
@@ -300,6 +330,7 @@ static int run(void)
 	enum { NR = sizeof(acts) / sizeof(*acts) };
 	const struct hstate *h = smallest();
 	long pages = number("pages", 16);
+	struct sigaction act = { .sa_handler = interrupted };
 	double end;
 	unsigned long did[NR] = { 0 };
 	bool surplus = option("surplus");
@@ -318,6 +349,7 @@ static int run(void)
 	vm.memory = mmap(NULL, vm.size, PROT_READ | PROT_WRITE, MAP_SHARED, vm.file, 0);
 	if (vm.memory == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
+	sigaction(SIGUSR1, &act, NULL);
 	make_vm();
 	resizer = spawn_resizer(h, surplus ? 0 : 2 * pages);
 	if (pthread_create(&thread, NULL, run_vcpu, NULL))
@@ -332,8 +364,9 @@ static int run(void)
 	}
 	if (!one_more_round() && !vm.wrong)
 		fail("the guest has stopped");
-	vm.stop = 1;
-	pthread_join(thread, NULL);
+	stop_vcpu(thread);
+	if (!vm.rounds)
+		fail("it is at %#lx", (unsigned long)get_reg(KVM_REG_ARM_CORE_REG(regs.pc)));
 	kill(resizer, SIGKILL);
 	waitpid(resizer, NULL, 0);
 	line("# %lu rounds of %ld pages of %lu kB%s", vm.rounds, pages, h->size_kb,
