@@ -47,7 +47,7 @@ mem=4096
 [ "$base" = "$default_base" ] || { baseline=$top/bench/$base/baseline.json mem=8192; }
 tree_update
 guest_kernel guest-4k 4k
-initrd_build arm64
+initrd_build arm64 bench
 bench_plugin
 kmake_args arm64 "$obj"
 gcc=$("$kernel_cc" -dumpfullversion)

@@ -75,6 +75,8 @@ large()
 # shellcheck disable=SC2317 # called by the description
 kernel() { :; }
 # shellcheck disable=SC2317
+arch() { :; }
+# shellcheck disable=SC2317
 machine() { d_cpus=$1 d_mem=$2; }
 # shellcheck disable=SC2317
 append() { d_append=$*; }
@@ -87,8 +89,9 @@ twin() { specs+=("!$2"); }
 # rival that spins is slow beside other work: on two busy CPUs ipi-pause took ten minutes.
 main_cases()
 {
-	local rc=0 t=$SECONDS said=$build/log/bench-$1-main.verdict bad d_cpus d_mem d_append specs=()
+	local rc=0 t=$SECONDS said=$build/log/bench-$1-main.verdict bad d_cpus d_mem d_append specs=() initrd
 
+	initrd_build arm64
 	. "$top/tests/boot/10-main.sh"
 	boot_guest "bench/$1-main" arm64 "$d_cpus" "$(mem_mb MEM "$d_mem" 512 65536)" 1800 \
 		"$d_append" "${specs[*]}" >"$said" || rc=$?
@@ -136,7 +139,7 @@ deps kernel guest qemu bench plot
 source_get bench
 tree_update
 say "# make bench: $src_name, 4k pages, QEMU $(qemu_version), ${rivals[*]}"
-initrd_build arm64
+initrd_build arm64 bench
 bench_plugin
 rm -rf "$out/bench"
 mkdir -p "$out/bench"

@@ -194,7 +194,7 @@ if [ -z "$RUN" ]; then
 	bound_twin "a step that the header has not is noticed" "step SHARED to SEALED: in the document only" document \
 		's/SHARED --seal--> JOINED --part--> SEALED/SHARED --part--> SEALED/'
 	bound_twin "a state that the document has otherwise is noticed" "state SHARED: not the same" header \
-		'/^#define SHADOW_TAGS_OF_HEAD/,/^$/s/JOINED\) \| SHADOW_TAG_BIT\(SHADOW_TAG_SHARED/JOINED/'
+		'/^#define SHADOW_TAGS_SHARING/,/^$/s/JOINED\) \| SHADOW_TAG_BIT\(SHADOW_TAG_SHARED/JOINED/'
 	bound_twin "a TLBI round that the C code loses is noticed" "shadow_optimize_windows: " code \
 		'/^void vmemmap_shadow_optimize_windows/,/^}/s/vmemmap_shadow_round\(b\);//'
 	bound_twin "a call that is new in the C code is noticed" "shadow_fill: " code \

@@ -54,10 +54,14 @@ busybox_get()
 	foreign_get "$1" "$dir" busybox-static || die $E_USAGE "$newer_why"
 }
 
-# initrd_build ARCH: build the initramfs for arm64 or x86_64; sets initrd.
+# initrd_build ARCH [PROGRAM]: build the initramfs for arm64 or x86_64; sets initrd. With
+# PROGRAM it has our init and that one alone: what is counted does not change with what
+# others bring, which moves everything in memory.
 initrd_build()
 {
-	local arch=$1 debarch=$1 dir=$build/guest/$1 root cc t
+	local arch=$1 debarch=$1 dir=$build/guest/$1${2:+-$2} root cc t
+	local -a programs=(init cases pools restore poison watch memory users later hotplug stress
+		kvm kexec bench selftests)
 	local -a common=("$top"/tests/guest/{hvo,case,churn}.c)
 	local document=$top/Documentation/admin-guide/mm/vmemmap_shadow.rst stamp
 
@@ -75,20 +79,22 @@ initrd_build()
 	root=$dir/root
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,huge}
-	for t in init cases pools restore poison watch memory users later hotplug stress kvm kexec \
-			bench selftests; do
+	[ -z "${2:-}" ] || programs=(init "$2")
+	for t in "${programs[@]}"; do
 		shown "$cc" -static -pthread -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$root/bin/$t" \
 			"$top/tests/guest/$t.c" "${common[@]}" || exit $E_FAIL
 	done
 	mv "$root/bin/init" "$root/init"
 	cp "$busybox" "$root/bin/busybox"
-	for t in "$top"/tests/guest/*.sh; do
-		[ -f "$t" ] || continue
-		install -m 755 "$t" "$root/bin/$(basename "$t" .sh)"
-	done
-	# A host's administrator has these.
-	install -m 755 "$top/tools/hvo/hvostat" "$root/bin/hvostat"
-	cp "$document" "$root/doc.rst"
+	if [ -z "${2:-}" ]; then
+		for t in "$top"/tests/guest/*.sh; do
+			[ -f "$t" ] || continue
+			install -m 755 "$t" "$root/bin/$(basename "$t" .sh)"
+		done
+		# A host's administrator has these.
+		install -m 755 "$top/tools/hvo/hvostat" "$root/bin/hvostat"
+		cp "$document" "$root/doc.rst"
+	fi
 	(cd "$root" && find . | sort | cpio --quiet -o -H newc -R 0:0 --reproducible) |
 		gzip -1 >"$initrd.new"
 	mv "$initrd.new" "$initrd"

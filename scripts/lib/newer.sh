@@ -102,12 +102,15 @@ newer_source()
 newer_keep()
 {
 	local name=$1 program=$2 share=$3 option=$4 new=$build/$1.new
+	local -a libs=("$build/$1.new/all/usr/lib")
 
 	mkdir "$new/bin" "$new/lib"
 	mv "$new/all/usr/bin/$program" "$new/bin/"
 	mv "$new/all/usr/share/$share" "$new/share"
-	find "$new/all/usr/lib" \( -name 'ld-linux*' -o -name '*.so.*' \) -not -path '*/gconv/*' \
-		-exec cp -a {} "$new/lib/" \;
+	# Debian 12 has some of them in /lib still.
+	[ ! -d "$new/all/lib" ] || libs+=("$new/all/lib")
+	find "${libs[@]}" \( -name 'ld-linux*' -o -name '*.so.*' -o -name 'lib*-[0-9]*.so' \) -not -path '*/gconv/*' \
+		-not -lname '*/*' -exec cp -a {} "$new/lib/" \;
 	rm -rf "$new/all"
 	cat >"$new/$program" <<SH
 #!/bin/sh

@@ -34,7 +34,7 @@
 #ifdef __aarch64__
 
 /* Where the guest has what. */
-#define CODE_AT	0x10000000UL
+#define CODE_AT		0x10000000UL
 #define ROUND_AT	0x20000000UL	/* nothing is there: a store ends KVM_RUN */
 #define WRONG_AT	(ROUND_AT + 8)
 #define SPARE_AT	0x30000000UL
@@ -44,32 +44,29 @@
  * What the guest runs. x0: its memory, x1: the size, x2: a salt, x3: a stride, x4:
  * ROUND_AT. A round writes a word at each stride and reads them all again.
  */
-asm(".pushsection .rodata\n"
-    "guest_code:\n"
-    "0:	mov	x5, #0\n"
-    "1:	add	x6, x0, x5\n"
-    "	eor	x7, x5, x2\n"
-    "	str	x7, [x6]\n"
-    "	add	x5, x5, x3\n"
-    "	cmp	x5, x1\n"
-    "	b.lo	1b\n"
-    "	mov	x5, #0\n"
-    "2:	add	x6, x0, x5\n"
-    "	eor	x7, x5, x2\n"
-    "	ldr	x8, [x6]\n"
-    "	cmp	x7, x8\n"
-    "	b.ne	3f\n"
-    "	add	x5, x5, x3\n"
-    "	cmp	x5, x1\n"
-    "	b.lo	2b\n"
-    "	add	x2, x2, #1\n"
-    "	str	x2, [x4]\n"
-    "	b	0b\n"
-    "3:	str	x8, [x4, #8]\n"
-    "	b	3b\n"
-    "guest_code_end:\n"
-    ".popsection\n");
-extern const char guest_code[], guest_code_end[];
+static const uint32_t guest_code[] = {
+	0xd2800005,	/* 0:	mov	x5, #0 */
+	0x8b050006,	/* 1:	add	x6, x0, x5 */
+	0xca0200a7,	/*	eor	x7, x5, x2 */
+	0xf90000c7,	/*	str	x7, [x6] */
+	0x8b0300a5,	/*	add	x5, x5, x3 */
+	0xeb0100bf,	/*	cmp	x5, x1 */
+	0x54ffff63,	/*	b.lo	1b */
+	0xd2800005,	/*	mov	x5, #0 */
+	0x8b050006,	/* 2:	add	x6, x0, x5 */
+	0xca0200a7,	/*	eor	x7, x5, x2 */
+	0xf94000c8,	/*	ldr	x8, [x6] */
+	0xeb0800ff,	/*	cmp	x7, x8 */
+	0x540000e1,	/*	b.ne	3f */
+	0x8b0300a5,	/*	add	x5, x5, x3 */
+	0xeb0100bf,	/*	cmp	x5, x1 */
+	0x54ffff23,	/*	b.lo	2b */
+	0x91000442,	/*	add	x2, x2, #1 */
+	0xf9000082,	/*	str	x2, [x4] */
+	0x17ffffee,	/*	b	0b */
+	0xf9000488,	/* 3:	str	x8, [x4, #8] */
+	0x17ffffff,	/*	b	3b */
+};
 
 static struct vm {
 	int fd, vcpu;
@@ -132,8 +129,8 @@ static void make_vm(void)
 	if (vm.fd < 0)
 		fatal("KVM_CREATE_VM: %s", strerror(errno));
 	code = mmap(NULL, page_kb * KB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	memcpy(code, guest_code, guest_code_end - guest_code);
-	__builtin___clear_cache((char *)code, (char *)code + page_kb * KB);
+	memcpy(code, guest_code, sizeof(guest_code));
+	__builtin___clear_cache((char *)code, (char *)code + sizeof(guest_code));
 	slot(0, CODE_AT, code, page_kb * KB, 0);
 	slot(1, MEMORY_AT, vm.memory, vm.size, 0);
 	vm.vcpu = ioctl(vm.fd, KVM_CREATE_VCPU, 0);
@@ -401,7 +398,8 @@ static int run(void)
 
 #endif
 
-#define VMM	"/vmm/qemu-system-aarch64"
+#define VMM	"/vmm/bin/qemu-system-aarch64"
+#define LOADER	"/vmm/lib/ld-linux-aarch64.so.1"
 #define NESTED	"/tmp/nested"
 
 static bool has_line(const char *path, const char *text)
@@ -440,8 +438,19 @@ static int kernel(void)
 	const struct hstate *h = smallest();
 	long pages = number("mb", 512) * (long)KB / (long)h->size_kb, gave;
 	bool surplus = option("surplus");
-	char command[2048];
-	int status;
+	char object[128], memory[16], append[128];
+	char *argv[] = {
+		LOADER, "--library-path", "/vmm/lib", VMM, "-L", "/vmm/share",
+		"-accel", "kvm", "-cpu", "host", "-machine", "virt,gic-version=3,memory-backend=ram",
+		"-object", object, "-m", memory, "-smp", "1", "-nodefaults", "-display", "none",
+		"-no-reboot", "-chardev", "file,id=con,path=" NESTED ".console", "-serial",
+		"chardev:con", "-device", "virtio-serial-device", "-chardev",
+		"file,id=res,path=" NESTED ".results", "-device",
+		"virtserialport,chardev=res,name=results", "-kernel", "/boot/Image", "-initrd",
+		"/boot/initrd", "-append", append, NULL,
+	};
+	int status, fd;
+	pid_t pid;
 
 	if (access("/dev/kvm", R_OK | W_OK) || access(VMM, X_OK))
 		fatal("no /dev/kvm, or no " VMM);
@@ -449,28 +458,31 @@ static int kernel(void)
 		hstate_set(h, "nr_overcommit_hugepages", pages);
 	else if (pool_set(h, pages) != pages)
 		fatal("no pool");
-	snprintf(command, sizeof(command),
-		 VMM " -accel kvm -cpu host -machine virt,gic-version=3,memory-backend=ram"
-		 " -object memory-backend-memfd,id=ram,size=%ldM,hugetlb=on,hugetlbsize=%luM,prealloc=on"
-		 " -smp 1 -m %ldM -nodefaults -display none -no-reboot"
-		 " -chardev file,id=con,path=" NESTED ".console -serial chardev:con"
-		 " -device virtio-serial-device -chardev file,id=res,path=" NESTED ".results"
-		 " -device virtserialport,chardev=res,name=results"
-		 " -kernel /boot/Image -initrd /boot/initrd"
-		 " -append 'console=ttyAMA0 panic=-1 hugetlb_free_vmemmap=on -- %s'"
-		 " >" NESTED ".log 2>&1 & "
-		 "while kill -0 $! 2>/dev/null; do sleep 1; done; wait $!",
-		 number("mb", 512), h->size_kb / KB, number("mb", 512),
+	snprintf(object, sizeof(object),
+		 "memory-backend-memfd,id=ram,size=%ldM,hugetlb=on,hugetlbsize=%luM,prealloc=on",
+		 number("mb", 512), h->size_kb / KB);
+	snprintf(memory, sizeof(memory), "%ldM", number("mb", 512));
+	snprintf(append, sizeof(append), "console=ttyAMA0 panic=-1 hugetlb_free_vmemmap=on -- %s",
 		 busted ? "nothing" : "pools,hvo=on");
-	status = system(command);
+	unlink(NESTED ".results");
+	pid = fork();
+	if (!pid) {
+		fd = open(NESTED ".log", O_CREAT | O_TRUNC | O_WRONLY, 0600);
+		dup2(fd, STDOUT_FILENO);
+		dup2(fd, STDERR_FILENO);
+		execv(LOADER, argv);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		fatal("fork: %s", strerror(errno));
 	gave = shadow_stat("bytes saved now");
 	line("# the guest had %ld pages of %lu kB%s", pages, h->size_kb,
 	     surplus ? ", beyond the pool" : "");
-	if (status)
+	if (status) {
 		fail("QEMU ended with %#x", status);
-	if (!has_line(NESTED ".results", "ok ") || !has_line(NESTED ".results", "success")) {
-		fail("the guest did not run its case");
 		show(NESTED ".log");
+	} else if (!has_line(NESTED ".results", "ok ") || !has_line(NESTED ".results", "success")) {
+		fail("the guest did not run its case");
 		show(NESTED ".results");
 	}
 	line("# %ld bytes of the host's pool were given back in the end", gave);
