@@ -61,7 +61,7 @@ initrd_build()
 {
 	local arch=$1 debarch=$1 dir=$build/guest/$1${2:+-$2} root cc t
 	local -a programs=(init cases pools restore poison watch memory users later hotplug stress
-		kvm kexec bench selftests)
+		kexec selftests)
 	local -a common=("$top"/tests/guest/{hvo,case,churn}.c)
 	local document=$top/Documentation/admin-guide/mm/vmemmap_shadow.rst stamp
 
@@ -79,6 +79,8 @@ initrd_build()
 	root=$dir/root
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,huge}
+	# With instructions of arm64's.
+	[ "$arch" != arm64 ] || programs+=(bench kvm)
 	[ -z "${2:-}" ] || programs=(init "$2")
 	for t in "${programs[@]}"; do
 		shown "$cc" -static -pthread -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$root/bin/$t" \

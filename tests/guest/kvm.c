@@ -31,8 +31,6 @@
 #endif
 #define MOVE_ALL 2		/* MPOL_MF_MOVE */
 
-#ifdef __aarch64__
-
 /* Where the guest has what. */
 #define CODE_AT		0x10000000UL
 #define ROUND_AT	0x20000000UL	/* nothing is there: a store ends KVM_RUN */
@@ -387,16 +385,6 @@ static int run(void)
 		fail("an invariant is broken");
 	return 0;
 }
-
-#else
-
-static int run(void)
-{
-	line("# KVM here is arm64's");
-	return CASE_SKIP;
-}
-
-#endif
 
 #define VMM	"/vmm/bin/qemu-system-aarch64"
 #define LOADER	"/vmm/lib/ld-linux-aarch64.so.1"
