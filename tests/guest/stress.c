@@ -129,10 +129,16 @@ static void count(enum seen what)
 /* ---------------------------------------------------------------------- */
 /* Users of huge pages							    */
 
+/* The kernel kills who has a page that is poisoned. */
+static bool poisons;
+
 static void no_page(int sig)
 {
 	(void)sig;
-	_exit(NO_PAGE);
+	if (!poisons)
+		_exit(NO_PAGE);
+	count(HARD);
+	_exit(LIVED);
 }
 
 /* Its pages, and the last thing that a life did, for whom it may concern. */
@@ -279,6 +285,7 @@ static void live(void)
 	}
 	/* Whoever looks at it from here on gets a SIGBUS. */
 	if (one <= 64 * KB * KB && !roll(40)) {
+		poisons = true;
 		if (!madvise(p + roll(size / (page_kb * KB)) * page_kb * KB, page_kb * KB,
 			     MADV_HWPOISON))
 			count(HARD);
@@ -658,7 +665,9 @@ static void tidy_up(unsigned long had)
 	for (int i = 0; i < nr; i++) {
 		int fd = open_block(block[i]);
 
-		if (write(fd, "online_movable", 14) < 0 && errno != EINVAL)
+		/* With a poisoned page in it, it goes as a whole. */
+		if (write(fd, "online_movable", 14) < 0 && errno != EINVAL &&
+		    errno != EHWPOISON)
 			fail("a block of memory does not come back: %s", strerror(errno));
 		close(fd);
 	}
