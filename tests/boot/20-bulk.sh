@@ -4,7 +4,6 @@
 # Debian's kernels do. One CPU: TCG has every other virtual CPU woken up for each
 # TLBI, one by one and page by page, which is no work of the kernel's; see 21-bulk-smp.
 kernel guest
-arch arm64 x86_64
 alone
 machine 1 8G
 append hugetlb_free_vmemmap=on init_on_alloc=1

@@ -4,7 +4,6 @@
 # for. No init_on_alloc: with page checks the allocator would sort out the pages
 # that the plain-tail check is to find.
 kernel guest
-arch arm64 x86_64
 machine 2 6G
 append hugetlb_free_vmemmap=on
 
