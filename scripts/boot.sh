@@ -152,7 +152,7 @@ find_descriptions()
 		return
 	fi
 	mapfile -t files < <(printf '%s\n' "$top"/tests/boot/*.sh "$top/tests/boot/$base"/*.sh |
-		grep -E "/${BOOT:-[^*]*}\\.sh\$")
+		grep -v '/\*\.sh$' | grep -E "/${BOOT:-[^*]*}\\.sh\$")
 	[ ${#files[@]} -gt 0 ] ||
 		die $E_USAGE "There is no boot called $BOOT in tests/boot/ or tests/boot/$base/"
 }
@@ -248,7 +248,7 @@ its_initrd()
 	fi
 	{
 		cat "$initrd"
-		(cd "$dir" && find . | sort | cpio --quiet -o -H newc -R 0:0 | gzip -1)
+		initramfs_of "$dir"
 	} >"$build/guest/more.gz"
 	initrd=$build/guest/more.gz
 }

@@ -68,7 +68,7 @@ done
 /bin/busybox poweroff -f
 SH
 chmod +x "$work/root/init"
-(cd "$work/root" && find . | sort | cpio --quiet -o -H newc -R 0:0) | gzip -1 >"$work/initrd.gz"
+initramfs_of "$work/root" >"$work/initrd.gz"
 
 # counted GLOB: boot with the cases of GLOB; the counts go to $work/NAME.gcda.
 # Each value of the parameter is met, the last one holds.

@@ -21,10 +21,9 @@ mkdir -p "$work" "$out"
 # debs_find: set debs to the packages of this base, and release to the kernel's version.
 debs_find()
 {
-	local dest=$out/deb image
+	local dest image
 
-	[ "$base" = "$default_base" ] || dest=$out/deb-$base
-	[ -z "$QUICK" ] || dest=$out/deb-small
+	dest=$(deb_dir "deb${QUICK:+-small}")
 	if [ -n "$QUICK" ]; then
 		deb_small_config "$build/small.config"
 		deb_kernel deb-small "$build/small.config" "$dest"
@@ -119,7 +118,7 @@ second_initrd()
 	} >"$ram/init"
 	chmod +x "$ram/init"
 	initrd=$work/second.gz
-	(cd "$ram" && find . | sort | cpio --quiet -o -H newc -R 0:0) | gzip -1 >"$initrd"
+	initramfs_of "$ram" >"$initrd"
 }
 
 # disk_of DIR FILE MB: a file system with what is in a directory.

@@ -21,8 +21,7 @@ if [ -z "$from" ]; then
 	from="Debian's cloud-arm64"
 fi
 
-dest=$out/deb
-[ "$base" = "$default_base" ] || dest=$out/deb-$base
+dest=$(deb_dir deb)
 say "# make deb: $src_name, configuration: $from"
 deb_kernel deb "$config" "$dest"
 deb_tools "$dest"

@@ -40,6 +40,7 @@ done
 
 # kunit.py builds whatever make finds to do; when nothing changed, only run.
 stamp="$tree_id $("$kernel_cc" --version | head -n 1)"
+[ -z "${SHAPE:-}" ] || stamp+=" $(sha256sum <"$SHAPE_CONFIG")"
 verb=run
 if [ -f "$obj/arch/arm64/boot/Image.gz" ] && [ "$(cat "$obj/.hvo-built" 2>/dev/null)" = "$stamp" ]; then
 	verb=exec conf=("--kunitconfig=$tree/mm/kunit" "--kconfig_add=$granule_symbol")

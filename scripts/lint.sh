@@ -339,7 +339,7 @@ text_clean()
 say "# make lint: $src_name"
 run "shellcheck" shellcheck scripts/*.sh models/*.sh tests/boot/*.sh tests/boot/*/*.sh \
 	tests/matrix/*.sh tests/selftests/*.sh .ci/run
-run "shellcheck, what runs in a guest" shellcheck -s sh tests/guest/*.sh tests/deb/step tools/hvo/hvostat
+run "shellcheck, what runs in a guest" shellcheck -s sh tests/guest/*.sh tests/deb/step
 run "shellcheck, what lib.sh brings in" shellcheck -a scripts/lib.sh
 run "no trailing space, no path of this machine" text_clean
 run "make deb refuses what is no configuration of such a kernel" configs_refused

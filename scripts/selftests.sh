@@ -144,7 +144,7 @@ selftests_initrd()
 	tests_of 1 4 5 6 7 >"$root/selftests/list"
 	{
 		cat "$initrd"
-		(cd "$root" && find . | sort | cpio --quiet -o -H newc -R 0:0 | gzip -1)
+		initramfs_of "$root"
 	} >"$work/initrd.gz"
 	initrd=$work/initrd.gz
 }

@@ -5,14 +5,14 @@
 # deb_config_default FILE: write Debian's own configuration of an arm64 kernel for clouds.
 deb_config_default()
 {
-	local dir=$build/linux-config-$base xz
+	local dir=$build/linux-config-$base newer_arch=arm64 xz
 
 	if [ ! -d "$dir" ]; then
 		if [ "$base" = "$default_base" ]; then
 			foreign_get arm64 "$dir" "linux-config-$base" ||
 				die $E_USAGE "$newer_why. CONFIG= names another configuration."
 		else
-			newer_source "linux-config-$base" trixie-backports arm64 ||
+			newer_source "linux-config-$base" trixie-backports ||
 				die $E_USAGE "$newer_why. CONFIG= names another configuration."
 			mv "$dir.new/all" "$dir"
 			rm -rf "$dir.new"
@@ -69,6 +69,12 @@ deb_pkgconfig()
 	esac
 	SH
 	chmod +x "$pkgconfig"
+}
+
+# deb_dir NAME: print the directory of out/ for the packages of this base.
+deb_dir()
+{
+	echo "$out/$1$([ "$base" = "$default_base" ] || echo "-$base")"
 }
 
 # deb_revision: a number that goes up with each commit.

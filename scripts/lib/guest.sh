@@ -44,6 +44,12 @@ foreign_get()
 	mv "$dir.new" "$dir"
 }
 
+# initramfs_of DIR: print a directory as an initramfs; behind another one it adds to that.
+initramfs_of()
+{
+	(cd "$1" && find . | sort | cpio --quiet -o -H newc -R 0:0 --reproducible) | gzip -1
+}
+
 # busybox_get ARCH: busybox-static for the guest; sets busybox.
 busybox_get()
 {
@@ -97,8 +103,7 @@ initrd_build()
 		install -m 755 "$top/tools/hvo/hvostat" "$root/bin/hvostat"
 		cp "$document" "$root/doc.rst"
 	fi
-	(cd "$root" && find . | sort | cpio --quiet -o -H newc -R 0:0 --reproducible) |
-		gzip -1 >"$initrd.new"
+	initramfs_of "$root" >"$initrd.new"
 	mv "$initrd.new" "$initrd"
 	printf '%s\n' "$stamp" >"$dir/built"
 }

@@ -67,7 +67,7 @@ newer_unpack()
 	fi
 }
 
-# newer_source PACKAGE RELEASE [ARCH]: unpack a package, without what it needs, into
+# newer_source PACKAGE RELEASE: unpack a package, without what it needs, into
 # .build/PACKAGE.new/all; sets newer_version, or newer_why, and returns 1.
 # shellcheck disable=SC2034
 newer_source()
@@ -77,7 +77,6 @@ newer_source()
 	local -a opts
 
 	newer_apt "$package" || return 1
-	[ -z "${3:-}" ] || opts+=(-o "APT::Architecture=$3" -o "APT::Architectures=$3")
 	rm -rf "$new"
 	mkdir -p "$new"
 	echo "deb [signed-by=$key] $mirror $release main" >"$apt/sources.list"

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "churn.h"
 
 #define CPU_1 "/sys/devices/system/cpu/cpu1/online"
-#define MEMORY_DIR "/sys/devices/system/memory/"
 
 void check_lockdep(void)
 {
@@ -50,11 +50,19 @@ void to_group(const char *group, pid_t pid)
 		fatal("%s: the process cannot be moved there", path);
 }
 
-void make_cpusets(void)
+bool have_controller(const char *name)
 {
+	char on[32];
+
 	mkdir(CGROUP_DIR, 0755);
 	mount("cgroup2", CGROUP_DIR, "cgroup2", 0, NULL);
-	if (write_text(CGROUP_DIR "cgroup.subtree_control", "+cpuset"))
+	snprintf(on, sizeof(on), "+%s", name);
+	return !write_text(CGROUP_DIR "cgroup.subtree_control", on);
+}
+
+void make_cpusets(void)
+{
+	if (!have_controller("cpuset"))
 		fatal("no cpuset controller");
 	mkdir(CGROUP_DIR "one", 0755);
 	mkdir(CGROUP_DIR "two", 0755);
@@ -144,21 +152,42 @@ bool holds_all(const unsigned char *p, unsigned long size, unsigned long salt)
 	return true;
 }
 
+void each_page(void (*look)(uint64_t pfn, uint64_t flags))
+{
+	static uint64_t buf[1 << 14];
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	uint64_t pfn = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		fatal("/proc/kpageflags: %s", strerror(errno));
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		for (ssize_t i = 0; i < n / 8; i++, pfn++)
+			look(pfn, buf[i]);
+	close(fd);
+}
+
+static long healed;
+
+static void look_to_heal(uint64_t pfn, uint64_t flags)
+{
+	if (flags & 1UL << KPF_HWPOISON)
+		healed += !write_long(HWPOISON_DIR "unpoison-pfn", pfn);
+}
+
 long unpoison_all(void)
 {
-	FILE *f = fopen("/proc/kpageflags", "r");
-	static unsigned long long buf[1 << 12];
-	unsigned long pfn = 0;
-	long healed = 0;
-	size_t n;
-
-	while (f && (n = fread(buf, 8, 1 << 12, f)) > 0)
-		for (size_t i = 0; i < n; i++, pfn++)
-			if (buf[i] >> 19 & 1)
-				healed += !write_long("/sys/kernel/debug/hwpoison/unpoison-pfn", pfn);
-	if (f)
-		fclose(f);
+	healed = 0;
+	each_page(look_to_heal);
 	return healed;
+}
+
+bool move_page(void *page, int node)
+{
+	int status = -1;
+
+	return !syscall(SYS_move_pages, 0, 1UL, &page, &node, &status, MOVE_ALL) &&
+	       status == node;
 }
 
 void empty_pool(const struct hstate *h)

@@ -17,19 +17,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "churn.h"
-
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE 101
-#endif
-#ifndef MFD_HUGETLB
-#define MFD_HUGETLB 4U
-#endif
-#define MOVE_ALL 2		/* MPOL_MF_MOVE */
 
 /* Where the guest has what. */
 #define CODE_AT		0x10000000UL
@@ -280,13 +271,8 @@ static unsigned long migrate(void)
 	unsigned long n = 0;
 
 	node = !node;
-	for (unsigned long o = 0; o < vm.size; o += vm.one) {
-		void *page = vm.memory + o;
-		int status = -1;
-
-		n += !syscall(SYS_move_pages, 0, 1UL, &page, &node, &status, MOVE_ALL) &&
-		     status == node;
-	}
+	for (unsigned long o = 0; o < vm.size; o += vm.one)
+		n += move_page(vm.memory + o, node);
 	return n;
 }
 

@@ -15,10 +15,6 @@
 
 #include "churn.h"
 
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE 101
-#endif
-
 #define OPTIMIZE "/proc/sys/vm/hugetlb_optimize_vmemmap"
 
 /* The kernel's moment, and the longest time until the worker has come by. */

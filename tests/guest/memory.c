@@ -7,25 +7,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kernel-page-flags.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "case.h"
+#include "churn.h"
 
 #define NODE_DIR "/sys/devices/system/node/"
-#define MEMORY_DIR "/sys/devices/system/memory/"
-#define CGROUP_DIR "/tmp/cgroup/"
-#define MOVE_ALL 2	/* MPOL_MF_MOVE */
 #define MAX_NODES 4
 #define MAX_KEPT 64
 
@@ -36,13 +30,6 @@
 static long whole_vmemmap_kb(void)
 {
 	return known_kb() / page_kb * (struct_page_size + number("page_ext", 0)) / KB;
-}
-
-/* Every page of the mapping holds its own offset. */
-static void write_offsets(unsigned char *p, unsigned long size)
-{
-	for (unsigned long i = 0; i < size; i += page_kb * KB)
-		*(unsigned long *)(p + i) = i;
 }
 
 static void check_offsets(const char *what, const unsigned char *p, unsigned long size)
@@ -284,7 +271,7 @@ static int boot_pools(void)
 			if (!asked[i] || round)
 				continue;
 			p = map_pages(&hstates[i], 1);
-			write_offsets(p, size);
+			write_all(p, size, 0);
 			check_offsets("in use", p, size);
 			munmap(p, size);
 		}
@@ -431,7 +418,7 @@ static int migrate(void)
 		write_long(node_pool(i, h), pages);
 	check_freed("before", pages * nr, h);
 	p = map_pages(h, pages);
-	write_offsets(p, size);
+	write_all(p, size, 0);
 	for (long i = 0; i < pages; i++)
 		addr[i] = p + i * h->size_kb * KB;
 	for (long r = 0; r < rounds && !bad; r++) {
@@ -487,9 +474,7 @@ static int limit(void)
 		pool_set(h, 0);
 		return CASE_SKIP;
 	}
-	mkdir(CGROUP_DIR, 0755);
-	mount("cgroup2", CGROUP_DIR, "cgroup2", 0, NULL);
-	if (write_text(CGROUP_DIR "cgroup.subtree_control", "+hugetlb"))
+	if (!have_controller("hugetlb"))
 		fatal("no hugetlb controller");
 	mkdir(CGROUP_DIR "limit", 0755);
 	snprintf(path, sizeof(path), CGROUP_DIR "limit/hugetlb.%s.max", name);
@@ -586,7 +571,7 @@ static int eject(void)
 	/* Keep one page of each block; those of boot's memory come free last. */
 	size = h->size_kb * KB;
 	p = map_pages(h, want);
-	write_offsets(p, want * size);
+	write_all(p, want * size, 0);
 	fd = open("/proc/self/pagemap", O_RDONLY);
 	for (long i = 0; i < want; i++) {
 		uint64_t e = 0;
@@ -637,6 +622,17 @@ static int eject(void)
 	return 0;
 }
 
+static long huge, nr_heads;
+
+static void look_huge(uint64_t pfn, uint64_t flags)
+{
+	(void)pfn;
+	if (!(flags & 1UL << KPF_HUGE))
+		return;
+	huge++;
+	nr_heads += flags >> KPF_COMPOUND_HEAD & 1;
+}
+
 /*
  * Each page of the pools of the command line finds its head, in /proc/kpageflags: it
  * is a huge page's, and as many heads are there as huge pages. The twin expects one
@@ -644,13 +640,8 @@ static int eject(void)
  */
 static int heads(void)
 {
-	static uint64_t flags[1 << 14];
-	long huge = 0, nr_heads = 0, want = 0, nr = busted;
-	int fd = open("/proc/kpageflags", O_RDONLY);
-	ssize_t n;
+	long want = 0, nr = busted;
 
-	if (fd < 0)
-		fatal("/proc/kpageflags: %s", strerror(errno));
 	for (int i = 0; i < nr_hstates; i++) {
 		long pages = hstate_get(&hstates[i], "nr_hugepages");
 
@@ -659,15 +650,7 @@ static int heads(void)
 	}
 	if (!want)
 		fatal("there is no huge page");
-	while ((n = read(fd, flags, sizeof(flags))) > 0) {
-		for (ssize_t i = 0; i < n / 8; i++) {
-			if (!(flags[i] & 1UL << KPF_HUGE))
-				continue;
-			huge++;
-			nr_heads += flags[i] >> KPF_COMPOUND_HEAD & 1;
-		}
-	}
-	close(fd);
+	each_page(look_huge);
 	line("# %ld pages find the head of a huge page, %ld are one", huge, nr_heads);
 	if (huge != want)
 		fail("%ld pages find the head of a huge page, expected %ld", huge, want);

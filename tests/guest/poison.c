@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,19 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "case.h"
-
-#define KPF_BUDDY	10
-#define KPF_COMP_HEAD	15
-#define KPF_HUGE	17
-#define KPF_HWPOISON	19
-
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE 101
-#endif
-
-#define HWPOISON_DIR "/sys/kernel/debug/hwpoison/"
-#define MEMORY_DIR "/sys/devices/system/memory/"
+#include "churn.h"
 
 /* What somebody poisoned. */
 struct noted {
@@ -62,22 +49,6 @@ static bool is_noted(uint64_t pfn)
 		if (noted[i].pfn == pfn)
 			return noted[i].found = true;
 	return false;
-}
-
-/* Read the flags of every page there is; @look gets each page's. */
-static void each_page(void (*look)(uint64_t pfn, uint64_t flags))
-{
-	static uint64_t buf[1 << 14];
-	int fd = open("/proc/kpageflags", O_RDONLY);
-	uint64_t pfn = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		fatal("/proc/kpageflags: %s", strerror(errno));
-	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		for (ssize_t i = 0; i < n / 8; i++, pfn++)
-			look(pfn, buf[i]);
-	close(fd);
 }
 
 static void look_earlier(uint64_t pfn, uint64_t flags)
@@ -409,7 +380,7 @@ static int nr_heads;
 
 static void look_heads(uint64_t pfn, uint64_t flags)
 {
-	const uint64_t want = 1UL << KPF_HUGE | 1UL << KPF_COMP_HEAD;
+	const uint64_t want = 1UL << KPF_HUGE | 1UL << KPF_COMPOUND_HEAD;
 
 	if ((flags & want) == want && nr_heads < MAX_HEADS)
 		heads[nr_heads++] = pfn;

@@ -16,27 +16,14 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "churn.h"
 
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE 101
-#endif
-#ifndef MADV_HWPOISON
-#define MADV_HWPOISON 100
-#endif
-#ifndef MFD_HUGETLB
-#define MFD_HUGETLB 4U
-#endif
-
 #define SYSCTL "/proc/sys/vm/hugetlb_optimize_vmemmap"
 #define STATE "/sys/kernel/debug/vmemmap_shadow/state"
 #define CMA_DIR "/sys/kernel/debug/cma/reserved/"
-#define MOVE_ALL 2	/* MPOL_MF_MOVE */
 #define HOT_MB 1024
 #define NR_USERS 3
 
@@ -202,15 +189,6 @@ static void copy_on_write(unsigned char *p, unsigned long size, unsigned long sa
 		count(WEXITSTATUS(status) == LIVED ? COPIED : WEXITSTATUS(status));
 }
 
-static void to_node(unsigned char *p, unsigned long size, int node)
-{
-	void *page = p + roll(size / (page_kb * KB)) * page_kb * KB;
-	int status = -1;
-
-	if (!syscall(SYS_move_pages, 0, 1UL, &page, &node, &status, MOVE_ALL) && status == node)
-		count(MOVED);
-}
-
 /* A life of some huge pages, from mmap() to munmap(), in a process of its own. */
 static void live(void)
 {
@@ -258,7 +236,8 @@ static void live(void)
 			break;
 		case 1:
 			last = "a move to a node";
-			to_node(at, one, roll(2));
+			if (move_page(at + roll(one / (page_kb * KB)) * page_kb * KB, roll(2)))
+				count(MOVED);
 			break;
 		case 2:
 			last = own ? "soft offline" : "soft offline of shared memory";
@@ -726,8 +705,8 @@ static int run(void)
 	if (!memory_becomes(had + HOT_MB * KB, 60) || !added_blocks(block))
 		fatal("no memory that can be taken off");
 	make_cpusets();
-	write_text(CGROUP_DIR "cgroup.subtree_control", "+hugetlb");
-	write_text(CGROUP_DIR "cgroup.subtree_control", "+memory");
+	have_controller("hugetlb");
+	have_controller("memory");
 	line("# seed %lu, %ld s", (unsigned long)seed, seconds);
 	for (int i = 0; i < NR; i++) {
 		pid[i] = is_left_out(actors[i].name) ? -1 : fork();
