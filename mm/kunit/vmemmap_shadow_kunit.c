@@ -1848,6 +1848,54 @@ static void hot_remove_of_owned_entries_is_allowed(struct kunit *test)
 /* Seen from outside							    */
 
 /* Behind the folio lies the guard page of the vmalloc area. */
+/* The same of steps that this code does not take. */
+static void debug_sees_each_broken_step(struct kunit *test)
+{
+#ifdef CONFIG_VMEMMAP_SHADOW_DEBUG
+	struct page *own = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	struct page *other = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	pte_t owned, sealed, joined, pte;
+	unsigned long addr;
+
+	KUNIT_ASSERT_NOT_NULL(test, own);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	/* No entry of this address was ever stepped. */
+	addr = (unsigned long)own & PAGE_MASK;
+	owned = pfn_pte(page_to_pfn(own), PAGE_KERNEL);
+	sealed = shadow_mk_pte(owned, VMEMMAP_SHADOW_SEALED, 0);
+	joined = shadow_mk_pte(sealed, VMEMMAP_SHADOW_JOINED, page_to_pfn(other));
+	pte = sealed;
+	watch_violations(test);
+
+	vmemmap_shadow_debug_step(&pte, addr, sealed, joined);
+	vmemmap_shadow_debug_step(&pte, addr, sealed, owned);
+	KUNIT_EXPECT_EQ(test, nr_violations, 0);
+
+	vmemmap_shadow_debug_step(&pte, addr, sealed, __pte(pte_val(owned) ^ PTE_UXN));
+	expect_violation(test, "a step changes more than the permission");
+	vmemmap_shadow_debug_step(&pte, addr, owned, joined);
+	expect_violation(test, "the output address of a writable entry changes");
+	vmemmap_shadow_debug_step(&pte, addr, owned,
+				  pfn_pte(page_to_pfn(other), PAGE_KERNEL));
+	expect_violation(test, "the output address of a writable entry changes");
+
+	memset(page_to_virt(other) + PAGE_SIZE - 1, 1, 1);
+	vmemmap_shadow_debug_step(&pte, addr, sealed, joined);
+	expect_violation(test, "an output address changes, and the contents differ");
+	/* Neither of these exchanges makes it. */
+	vmemmap_shadow_debug_step(&pte, addr, __pte(pte_val(sealed) | SHADOW_BARRED),
+				  joined);
+	pte = owned;
+	vmemmap_shadow_debug_step(&pte, addr, sealed, joined);
+	KUNIT_EXPECT_EQ(test, nr_violations, 0);
+
+	__free_page(own);
+	__free_page(other);
+#else
+	kunit_skip(test, "needs CONFIG_VMEMMAP_SHADOW_DEBUG");
+#endif
+}
+
 static void hot_remove_of_what_is_not_mapped_is_allowed(struct kunit *test)
 {
 	struct folio *folio = synthetic_folio(test, PMD_SIZE, false);
@@ -2221,6 +2269,7 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(hot_remove_of_owned_entries_is_allowed),
 	KUNIT_CASE(hot_remove_of_optimized_folio_frees_nothing),
 	KUNIT_CASE(debug_sees_each_broken_rule),
+	KUNIT_CASE(debug_sees_each_broken_step),
 	KUNIT_CASE(hot_remove_of_what_is_not_mapped_is_allowed),
 	KUNIT_CASE(entry_of_what_is_no_page_is_not_found),
 	KUNIT_CASE(entry_behind_the_folio_is_not_looked_for),

@@ -261,6 +261,18 @@ static void leave_last_word(struct page *shared, const struct folio *folio)
 	word[PAGE_SIZE / sizeof(*word) - 1] = 1;
 }
 
+/* Plain tails and all the same, but none of theirs would say that they are this size. */
+static void leave_other_order(struct page *shared, const struct folio *folio)
+{
+	struct page *tail = page_to_virt(shared);
+	unsigned int i;
+
+	memset(tail, 0, PAGE_SIZE);
+	for (i = 0; i < PAGES_PER_ENTRY; i++)
+		init_compound_tail(tail + i, NULL, folio_order(folio) + 1,
+				   folio_zone(folio));
+}
+
 /* Not made, by an allocation that failed. */
 static void leave_none(struct page *shared, const struct folio *folio)
 {
@@ -276,6 +288,7 @@ static const struct left {
 	{ "a count in each tail", leave_count_in_all },
 	{ "a flag in a tail", leave_poison },
 	{ "the last word", leave_last_word },
+	{ "another order's", leave_other_order },
 	{ "no page", leave_none },
 };
 
@@ -316,7 +329,7 @@ static void tails_that_are_not_filled_are_not_adopted(struct kunit *test)
 	/* Filled after all, it is like any other. */
 	fill_shared(shared, folio);
 	for (i = 1; i < PAGES_PER_ENTRY; i++)
-		KUNIT_EXPECT_TRUE(test, page_count(folio_page(folio, i)) == 0);
+		KUNIT_EXPECT_EQ(test, page_ref_count(folio_page(folio, i)), 0);
 	adopt(folio);
 	expect_optimized(test, folio);
 	die(test, folio, shared);
@@ -356,9 +369,13 @@ static void entry_that_is_not_as_it_was_born_stays(struct kunit *test)
 	}
 	KUNIT_EXPECT_TRUE(test, vmemmap_shadow_broken);
 	vmemmap_shadow_broken = false;
-	for (i = 0; i < ARRAY_SIZE(odd); i++)
+	for (i = 0; i < ARRAY_SIZE(odd); i++) {
 		KUNIT_EXPECT_EQ_MSG(test, pte_val(tail_entry(folio, odd[i])),
 				    pte_val(was[i]), "odd entry %u is not left", i);
+		/* What follows would not survive another. */
+		__set_pte(tail_ptep(folio, odd[i]), was[i]);
+	}
+	flush_tlb_kernel_range(tail_address(folio, 0), tail_address(folio, nr));
 	expect_adopted(test, &then, 1, nr - ARRAY_SIZE(odd));
 	for (n = 0; n < nr; n++)
 		wrong += vmemmap_shadow_pte_state(tail_entry(folio, n)) !=

@@ -164,6 +164,70 @@ static void optimize_without_shared_page_is_refused(struct kunit *test)
 	put_huge_folio(test, folio);
 }
 
+/* What HugeTLB does not hand over: each is refused, with a warning, and is as it was. */
+static void optimize_of_what_cannot_be_is_refused(struct kunit *test)
+{
+	struct folio *folio = synthetic_folio(test, CONT_PMD_SIZE, false);
+	const unsigned long addr = (unsigned long)folio + PAGE_SIZE;
+	pte_t *ptep = vmemmap_shadow_ptep(addr);
+	const pte_t owned = *ptep;
+
+	__folio_clear_hugetlb(folio);
+	kunit_warning_suppress(test) {
+		vmemmap_shadow_optimize_folio(folio);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	__folio_set_hugetlb(folio);
+	KUNIT_EXPECT_TRUE_MSG(test, vmemmap_shadow_broken, "no huge page, and no matter");
+	vmemmap_shadow_broken = false;
+	KUNIT_EXPECT_FALSE(test, folio_test_hugetlb_vmemmap_optimized(folio));
+
+	/* An entry that is somewhere else on the chain. */
+	__set_pte(ptep, shadow_mk_pte(owned, VMEMMAP_SHADOW_SEALED, 0));
+	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
+	kunit_warning_suppress(test) {
+		vmemmap_shadow_optimize_folio(folio);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	KUNIT_ASSERT_TRUE_MSG(test, vmemmap_shadow_broken, "a sealed entry, and no matter");
+	__set_pte(ptep, owned);
+	vmemmap_shadow_broken = false;
+	expect_restored(test, folio);
+
+	/* None of it stands in the way of what comes after. */
+	vmemmap_shadow_optimize_folio(folio);
+	expect_optimized(test, folio);
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
+}
+
+/* No entry can be joined: it is like one that was never optimized. */
+static void folio_of_which_nothing_joins_is_not_marked(struct kunit *test)
+{
+	const long folios = vmemmap_shadow_counter("folios optimized");
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	const unsigned int nr = nr_tails(folio);
+	const long before = bytes_now();
+	unsigned int n;
+
+	for (n = 0; n < nr; n++)
+		set_page_count(folio_page(folio, (n + 2) * PAGES_PER_ENTRY - 1), 1);
+	vmemmap_shadow_optimize_folio(folio);
+	KUNIT_EXPECT_FALSE_MSG(test, folio_test_hugetlb_vmemmap_optimized(folio),
+			       "marked for nothing");
+	KUNIT_EXPECT_EQ(test, folios, vmemmap_shadow_counter("folios optimized"));
+	KUNIT_EXPECT_EQ(test, before, bytes_now());
+	for (n = 0; n < nr; n++) {
+		struct page *odd = folio_page(folio, (n + 2) * PAGES_PER_ENTRY - 1);
+
+		KUNIT_EXPECT_EQ(test, page_ref_count(odd), 1);
+		set_page_count(odd, 0);
+	}
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
+}
+
 /* What a page's last life has left in words of a tail that mean nothing. */
 static void words_without_meaning_are_made_equal(struct kunit *test)
 {
@@ -300,6 +364,38 @@ static void store_that_loses_its_part_looks_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, parted_before + 1, nr_parted());
 	KUNIT_EXPECT_EQ(test, tail_index(page), 1);
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	KUNIT_EXPECT_EQ(test, tail_index(page), 1);
+	tail_index(page) = 0;
+	expect_restored(test, folio);
+	put_huge_folio(test, folio);
+}
+
+/* A store comes when pages for all entries have been counted, and parts one of them. */
+static struct page *stored_to;
+
+static unsigned int store_and_alloc(int nid, unsigned int nr, struct page **pages)
+{
+	if (stored_to)
+		WRITE_ONCE(tail_index(stored_to), 1);
+	stored_to = NULL;
+
+	return REAL(vmemmap_shadow_alloc_pages(nid, nr, pages));
+}
+
+static void restore_that_needs_fewer_pages_gives_them_back(struct kunit *test)
+{
+	struct folio *folio = huge_folio(test, PMD_SIZE);
+	struct page *page = folio_page(folio, folio_nr_pages(folio) - 1);
+	const long parted_before = nr_parted();
+	const long before = bytes_now();
+
+	vmemmap_shadow_optimize_folio(folio);
+	stored_to = page;
+	kunit_activate_static_stub(test, vmemmap_shadow_alloc_pages, store_and_alloc);
+	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
+	kunit_deactivate_static_stub(test, vmemmap_shadow_alloc_pages);
+	KUNIT_EXPECT_EQ(test, parted_before + 1, nr_parted());
+	KUNIT_EXPECT_EQ_MSG(test, before, bytes_now(), "a page is left over");
 	KUNIT_EXPECT_EQ(test, tail_index(page), 1);
 	tail_index(page) = 0;
 	expect_restored(test, folio);
@@ -521,10 +617,13 @@ static void handler_in_flight_is_waited_for(struct kunit *test)
 
 static struct kunit_case share_cases[] = {
 	KUNIT_CASE(optimize_without_shared_page_is_refused),
+	KUNIT_CASE(optimize_of_what_cannot_be_is_refused),
+	KUNIT_CASE(folio_of_which_nothing_joins_is_not_marked),
 	KUNIT_CASE(words_without_meaning_are_made_equal),
 	KUNIT_CASE(store_at_rest_parts_its_entry_alone),
 	KUNIT_CASE(store_without_a_spare_page_is_not_forgiven),
 	KUNIT_CASE(store_that_loses_its_part_looks_again),
+	KUNIT_CASE(restore_that_needs_fewer_pages_gives_them_back),
 	KUNIT_CASE(restore_under_fire_goes_on),
 	KUNIT_CASE(store_to_the_word_that_is_exchanged_is_kept),
 	KUNIT_CASE(handler_in_flight_is_waited_for),

@@ -368,12 +368,18 @@ void __init vmemmap_shadow_mark_shared(unsigned long start, unsigned long end)
 	}
 }
 
-/* Is the page that tails share what it stays, in each word? */
-static bool shadow_is_filled(const struct page *shared)
+/*
+ * Is the page that tails share what it stays, in each word? HugeTLB has made the tails
+ * that a folio keeps by itself, and they say how one of this order and zone looks.
+ */
+static bool shadow_is_filled(const struct page *shared, const struct folio *folio)
 {
+	const unsigned int last_kept = PAGE_SIZE / sizeof(struct page) - 1;
 	const union shadow_words *tail = page_to_virt(shared);
+	const union shadow_words *kept =
+		(const union shadow_words *)(&folio->page + last_kept);
 
-	return shadow_tail_is_plain(tail, tail) && vmemmap_shadow_all_same(&tail->page, tail);
+	return shadow_tail_is_plain(tail, kept) && vmemmap_shadow_all_same(&tail->page, tail);
 }
 
 /*
@@ -392,7 +398,7 @@ static unsigned int shadow_adopt(struct folio *folio)
 
 	m.ptep = vmemmap_shadow_ptep((unsigned long)folio);
 	vmemmap_shadow_note(&m);
-	if (SHADOW_WARN_ON(!m.was.shared || !shadow_is_filled(m.was.shared)))
+	if (SHADOW_WARN_ON(!m.was.shared || !shadow_is_filled(m.was.shared, folio)))
 		return 0;
 
 	for_each_member_entry(ptep, addr, &m, 0, b.nr_tails) {
