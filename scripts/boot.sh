@@ -348,7 +348,7 @@ operations_inlined()
 # The symbols of the kernel that a module takes and, not being GPL, must not.
 refused_symbols()
 {
-	sed -n "s/^ERROR: modpost: GPL-incompatible module $1.ko uses GPL-only symbol '\(.*\)'\$/\1/p" \
+	sed -nE "s/^ERROR: modpost: .*GPL-incompatible module .*uses GPL-only symbol '(.*)'\$/\1/p" \
 		"$build/log/module-$1.log"
 }
 
