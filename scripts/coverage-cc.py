@@ -10,7 +10,10 @@ function, whether a warning was said already, what is constant when it is compil
 What is compiled for gcov goes through here: each token of the preprocessed source is
 given the file and the line in which it is written, which for those that come out of a
 macro is the definition of the macro, and for its arguments the line that uses it.
-Everything else is left to the compiler as it is.
+
+A function of the source is compiled once, also one that says __always_inline: gcov counts
+the branches of each copy that the compiler makes as branches of their own, of which most
+are constant. Everything else is left to the compiler as it is.
 """
 import os
 import re
@@ -20,6 +23,8 @@ import sys
 # What -fdebug-cpp puts before each token: the file and the line it is written in.
 WHERE = re.compile(r'\{P:([^;{}]*);F:[^;{}]*;L:(\d+);C:\d+;S:\d+;M:[^;{}]*;E:\d+,'
                    r'LOC:\d+,R:\d+\}')
+# What __always_inline expands to, for a function that is not to be inlined.
+OUT_OF_LINE = {'inline': '', '__gnu_inline__': '__unused__', '__always_inline__': '__noinline__'}
 MARKER = re.compile(r'# \d+ "((?:[^"\\]|\\.)*)"')
 
 
@@ -40,6 +45,8 @@ def spelled(text, source):
         for path, number, token in zip(parts[1::3], parts[2::3], parts[3::3]):
             if path == source:
                 last = number
+            if '__always_inline__' in plain:
+                token = OUT_OF_LINE.get(token.strip(), token)
             if token.strip():
                 yield f'# {number} "{path}"'
                 yield token
@@ -63,7 +70,8 @@ def main():
         f.write('\n'.join(spelled(said.stdout.decode(), source)) + '\n')
     # Its warnings were given when the file was built for make kunit.
     rest = [a for a in args if a != source and not a.startswith('-Wp,-M')]
-    rc = subprocess.run(rest + ['-w', '-x', 'cpp-output', text], check=False).returncode
+    rc = subprocess.run(rest + ['-w', '-fno-early-inlining', '-x', 'cpp-output', text],
+                        check=False).returncode
     os.unlink(text)
     return rc
 
