@@ -12,9 +12,10 @@ qemu_extra -machine virtualization=on -m size=6144M \
 with_vmm
 
 check "a guest on pages of the pool" kvm,run,seconds="${HOST_SECONDS:-30}"
-check "a guest on pages beyond the pool" kvm,run,surplus,seconds="${HOST_SECONDS:-30}"
 twin "memory that changes behind a guest's back is noticed" kvm,run,seconds=5,busted \
 	'the guest read what it had not written'
 check "a kernel on pages of the pool" kvm,kernel
-check "a kernel on pages beyond the pool" kvm,kernel,surplus
 twin "a kernel that does nothing is noticed" kvm,kernel,busted 'the guest did not run its case'
+check "a kernel on pages beyond the pool" kvm,kernel,surplus
+# The last one: Linux 7.3 loses count of such pages, with HVO off, too, and makes no pool then.
+check "a guest on pages beyond the pool" kvm,run,surplus,seconds="${HOST_SECONDS:-30}"
