@@ -185,7 +185,7 @@ static void optimize_of_what_cannot_be_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, vmemmap_shadow_restore_folio(folio));
 
 	/* An entry that is somewhere else on the chain. */
-	__set_pte(ptep, shadow_mk_pte(owned, VMEMMAP_SHADOW_SHARED, 0));
+	__set_pte(ptep, shadow_mk_pte(owned, VMEMMAP_SHADOW_SHARED, pte_pfn(owned)));
 	kunit_warning_suppress(test) {
 		vmemmap_shadow_optimize_folio(folio);
 		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
