@@ -12,7 +12,16 @@ qemu_extra -m size=6144M,maxmem=10G \
 	-device virtio-mem-pci,id=hot0,memdev=hot,requested-size=0,node=1
 monitor
 
+# PAGE_TABLE_CHECK of 6.12 takes what it has of the pages of a section for one array of
+# all pages: BUG_ON() at one of 1 GiB whose sections came at other times, HVO or not. 7.3
+# goes by section.
+largest=
+# shellcheck disable=SC2154 # scripts/boot.sh has it
+if [ "$base" = 6.12 ] && [ "${STRESS_KERNEL:-debug}" = debug ]; then
+	largest=,largest=131072
+fi
+
 twin "a page that is written to behind its user's back is noticed" \
-	"stress,run,seconds=60,busted" 'the contents of a page in use changed'
+	"stress,run,seconds=60,busted$largest" 'the contents of a page in use changed'
 check "everything at once" \
-	"stress,run,seconds=${STRESS_SECONDS:-120},seed=${STRESS_SEED:-1}${STRESS_WITHOUT:+,without=$STRESS_WITHOUT}"
+	"stress,run,seconds=${STRESS_SECONDS:-120},seed=${STRESS_SEED:-1}$largest${STRESS_WITHOUT:+,without=$STRESS_WITHOUT}"

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <signal.h>
 #include <stdint.h>
@@ -93,12 +94,15 @@ static unsigned long roll(unsigned long n)
 	return n ? next() % n : 0;
 }
 
+/* The largest size that is used. */
+static int first_size;
+
 /* Small sizes more often than large ones, and none that does not fit. */
 static const struct hstate *any_size(void)
 {
 	int i = nr_hstates - 1;
 
-	while (i && !roll(3))
+	while (i > first_size && !roll(3))
 		i--;
 	while (!pool_pages(&hstates[i]) && i < nr_hstates - 1)
 		i++;
@@ -319,7 +323,7 @@ static enum became resize(void)
 
 static enum became demote(void)
 {
-	const struct hstate *big = largest(), *small = smallest();
+	const struct hstate *big = &hstates[first_size], *small = smallest();
 
 	if (big == small)
 		return NOT_HERE;
@@ -686,9 +690,9 @@ static void report(void)
 }
 
 /*
- * seconds=N of all actors but those that without= names. None hangs, huge pages hold
- * what their users wrote, and in the end all counters are back. The twin has somebody
- * whose page is written to behind its back.
+ * seconds=N of all actors but those that without= names, with huge pages up to
+ * largest=KB. None hangs, huge pages hold what their users wrote, and in the end all
+ * counters are back. The twin has somebody whose page is written to behind its back.
  */
 static int run(void)
 {
@@ -701,6 +705,11 @@ static int run(void)
 	pid_t pid[NR];
 	int hung = -1;
 
+	while (first_size < nr_hstates - 1 &&
+	       hstates[first_size].size_kb > (unsigned long)number("largest", LONG_MAX))
+		first_size++;
+	if (first_size)
+		line("# the largest pages are of %lu kB", hstates[first_size].size_kb);
 	all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (all == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
