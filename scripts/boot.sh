@@ -348,7 +348,9 @@ operations_inlined()
 # The symbols of the kernel that a module takes and, not being GPL, must not.
 refused_symbols()
 {
-	sed -nE "s/^ERROR: modpost: .*GPL-incompatible module .*uses GPL-only symbol '(.*)'\$/\1/p" \
+	local incompatible="(GPL-incompatible module $1\.ko|$1\.ko: GPL-incompatible module)"
+
+	sed -nE "s/^ERROR: modpost: $incompatible uses GPL-only symbol '(.*)'\$/\2/p" \
 		"$build/log/module-$1.log"
 }
 
