@@ -264,13 +264,7 @@ static void leave_last_word(struct page *shared, const struct folio *folio)
 /* Plain tails and all the same, but none of theirs would say that they are this size. */
 static void leave_other_order(struct page *shared, const struct folio *folio)
 {
-	struct page *tail = page_to_virt(shared);
-	unsigned int i;
-
-	memset(tail, 0, PAGE_SIZE);
-	for (i = 0; i < PAGES_PER_ENTRY; i++)
-		init_compound_tail(tail + i, NULL, folio_order(folio) + 1,
-				   folio_zone(folio));
+	fill_with_tails(shared, folio_order(folio) + 1, folio_zone(folio));
 }
 
 /* Not made, by an allocation that failed. */

@@ -57,14 +57,19 @@ struct page **shared_slot(const struct folio *folio)
 	return &folio_zone(folio)->vmemmap_tails[order - VMEMMAP_TAIL_MIN_ORDER];
 }
 
-void fill_shared(struct page *page, const struct folio *folio)
+void fill_with_tails(struct page *page, unsigned int order, struct zone *zone)
 {
 	struct page *tail = page_to_virt(page);
 	unsigned int i;
 
 	memset(tail, 0, PAGE_SIZE);
 	for (i = 0; i < PAGES_PER_ENTRY; i++)
-		init_compound_tail(tail + i, NULL, folio_order(folio), folio_zone(folio));
+		init_compound_tail(tail + i, NULL, order, zone);
+}
+
+void fill_shared(struct page *page, const struct folio *folio)
+{
+	fill_with_tails(page, folio_order(folio), folio_zone(folio));
 }
 
 /* As HugeTLB does it, for sizes of which it has none, too; never freed. */

@@ -44,7 +44,8 @@ static inline bool meets_joined(bool before, bool restore)
 
 /* Where the page is noted that a folio's tails share; NULL if it has no such tails. */
 struct page **shared_slot(const struct folio *folio);
-/* Make such a page of any page. */
+/* Make a page of tails of any page, of an order and a zone; such a one for a folio. */
+void fill_with_tails(struct page *page, unsigned int order, struct zone *zone);
 void fill_shared(struct page *page, const struct folio *folio);
 
 /* A struct page that makes tails differ: the first tail page's, not the head's. */
