@@ -175,7 +175,9 @@ its_kernel()
 		kernel_build boot-x86 x86_64 bzImage "$top/configs/x86.config" \
 			"$top/configs/x86-boot.config"
 		;;
-	*/shape) guest_kernel "shape-$SHAPE" "$GRANULE" "$SHAPE_CONFIG" ;;
+	*/shape)
+		guest_kernel "shape-$SHAPE" "$GRANULE" "$top/configs/small.config" "$SHAPE_CONFIG"
+		;;
 	*/guest)	guest_kernel "guest-$GRANULE" "$GRANULE" ;;
 	*)	guest_kernel "$d_kernel-$GRANULE" "$GRANULE" "$top/configs/$d_kernel.config" ;;
 	esac

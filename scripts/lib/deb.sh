@@ -136,7 +136,7 @@ deb_small_config()
 	local obj=$build/O/$src_key/debian-config
 	local -a kmake frags
 
-	mapfile -t frags < <(base_fragments "$top"/configs/{guest,4k,debian}.config)
+	mapfile -t frags < <(base_fragments "$top"/configs/{guest,4k,small,debian}.config)
 	mkdir -p "$obj"
 	kmake_args arm64 "$obj"
 	cat "${frags[@]}" >"$obj/.hvo-fragments"
