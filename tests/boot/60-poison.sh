@@ -4,8 +4,13 @@
 # for. No init_on_alloc: with page checks the allocator would sort out the pages
 # that the plain-tail check is to find.
 kernel guest
+arch arm64 x86_64
 machine 2 6G
 append hugetlb_free_vmemmap=on
+# Upstream's HVO does not look at tails before it gives them back, and restores each page
+# of the vmemmap as a copy of the first one, poison and all.
+copies=
+[ "$ARCH" = arm64 ] || copies=,copies
 
 check "errors in free huge pages" poison,unused,rounds=2
 twin "a page poisoned by nobody is noticed" poison,unused,rounds=1,places=1,forget 'is poisoned, though nobody poisoned it'
@@ -13,6 +18,6 @@ twin "a lost poison is noticed" poison,unused,rounds=1,places=1,invent 'lost its
 check "errors in huge pages in use" poison,used,rounds=2
 twin "contents that changed are noticed" poison,used,rounds=1,places=1,busted 'the contents are gone'
 check "errors in pages of the largest size" poison,gigantic
-check "errors in huge pages on the move" poison,moving,seconds=10
-check "errors in huge pages that are split" poison,moving,seconds=6,demote
+check "errors in huge pages on the move" poison,moving,seconds=10$copies
+check "errors in huge pages that are split" poison,moving,seconds=6,demote$copies
 twin "a page poisoned by nobody is noticed, on the move" poison,moving,seconds=1,busted 'is poisoned, though nobody poisoned it'

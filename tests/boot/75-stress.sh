@@ -23,5 +23,9 @@ fi
 
 twin "a page that is written to behind its user's back is noticed" \
 	"stress,run,seconds=60,busted$largest" 'the contents of a page in use changed'
+twin "an actor that is refused everything is noticed" \
+	"stress,run,seconds=10,refused=page-idle$largest" 'page-idle did nothing'
+twin "an actor that has no turn is noticed" \
+	"stress,run,seconds=10,asleep=reader$largest" 'reader had no turn'
 check "everything at once" \
 	"stress,run,seconds=${STRESS_SECONDS:-120},seed=${STRESS_SEED:-1}$largest${STRESS_WITHOUT:+,without=$STRESS_WITHOUT}"

@@ -74,11 +74,35 @@ static uint64_t flags_of(uint64_t pfn)
 
 static const char *now;
 static long strangers;
+/* What a restore that copies struct pages made of poison, where that is allowed. */
+static uint64_t copies[4096];
+static int nr_copies;
+
+/*
+ * Upstream's HVO restores a page of the vmemmap as a copy of the first one, which has the
+ * head; a page that was poisoned on its way into the pool has its flag there.
+ */
+static bool is_copy(uint64_t pfn)
+{
+	unsigned long in_page = page_kb * KB / struct_page_size;
+	uint64_t head = pfn - pfn % (smallest()->size_kb / page_kb);
+
+	for (int i = 0; i < nr_noted; i++)
+		if (noted[i].pfn >= head && noted[i].pfn - head < in_page &&
+		    noted[i].pfn % in_page == pfn % in_page)
+			return true;
+	return false;
+}
 
 static void look_poison(uint64_t pfn, uint64_t flags)
 {
 	if (!(flags & (1UL << KPF_HWPOISON)) || is_noted(pfn))
 		return;
+	if (option("copies") && is_copy(pfn) &&
+	    nr_copies < (int)(sizeof(copies) / sizeof(*copies))) {
+		copies[nr_copies++] = pfn;
+		return;
+	}
 	if (!strangers++)
 		fail("%s: pfn %#lx is poisoned, though nobody poisoned it", now, pfn);
 }
@@ -477,14 +501,15 @@ static pid_t spawn_churn(struct churn *c, const struct hstate *h, long pages, bo
  * poisoned a moment before. So lost ones are counted: none may be lost on tails
  * without demote. What never may be is a page poisoned that was not.
  *
- * hvo=0: the same without HVO, to compare with. The twin forgets one of the pages.
+ * hvo=0: the same without HVO, to compare with. copies: those that upstream's HVO makes
+ * are counted and healed. The twin forgets one of the pages.
  */
 static int moving(void)
 {
 	struct churn *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	const struct hstate *h = smallest();
-	unsigned long skipped = 0, batches = 0, poisoned = 0, healed = 0;
+	unsigned long skipped = 0, batches = 0, poisoned = 0, healed = 0, copied = 0;
 	unsigned long lost_pfn = 0, lost_heads = 0, lost_tails = 0, stuck = 0, in_huge = 0;
 	double end = now_ms() + number("seconds", 10) * 1e3;
 	long pages = number("pages", pool_pages(h) / 4);
@@ -549,7 +574,12 @@ static int moving(void)
 		check_restored("pool freed");
 		if (busted && nr_noted)
 			nr_noted--;
+		nr_copies = 0;
 		check_poison("on the move", true);
+		for (int i = 0; i < nr_copies; i++)
+			if (write_long(HWPOISON_DIR "unpoison-pfn", copies[i]))
+				fail("pfn %#lx, a copy, could not be healed", copies[i]);
+		copied += nr_copies;
 		kept = 0;
 		for (int i = 0; i < nr_noted; i++) {
 			if (noted[i].found)
@@ -574,6 +604,8 @@ static int moving(void)
 	line("# %lu batches, %lu fills: %lu poisoned (%lu of them in huge pages), %lu skipped, %lu healed, %lu not, lost on heads %lu, on tails %lu, folios refused %ld",
 	     batches, c->fills, poisoned, in_huge, skipped, healed, stuck, lost_heads,
 	     lost_tails, shadow_stat("folios refused, tail not plain") - refused_before);
+	if (option("copies"))
+		line("# the restore copied the flag of a poisoned page to %lu others", copied);
 	if (lost_tails && !demote)
 		fail("%lu tails lost their poison, the last: pfn %#lx", lost_tails, lost_pfn);
 	if (!poisoned || !c->fills)

@@ -576,13 +576,37 @@ static const struct actor {
 };
 enum { NR = sizeof(actors) / sizeof(*actors) };
 
+/* For the twins: an actor that the kernel refuses everything, and one that sleeps. */
+static bool is_option(const char *which, const char *name)
+{
+	const char *p = option(which);
+
+	return p && !strcmp(p, name);
+}
+
+static enum became refused(void)
+{
+	usleep(10000);
+	return REFUSED;
+}
+
+static enum became asleep(void)
+{
+	while (!all->stop)
+		usleep(10000);
+	_exit(CASE_OK);
+}
+
 static void play(int i, uint64_t seed)
 {
+	enum became (*act)(void) = is_option("refused", actors[i].name) ? refused :
+				   is_option("asleep", actors[i].name) ? asleep : actors[i].act;
+
 	chance = seed * NR + i;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	write_text("/proc/self/oom_score_adj", "-1000");
 	while (!all->stop && !bad) {
-		switch (actors[i].act()) {
+		switch (act()) {
 		case DONE:
 			all->actor[i].did++;
 			break;
@@ -692,7 +716,8 @@ static void report(void)
 /*
  * seconds=N of all actors but those that without= names, with huge pages up to
  * largest=KB. None hangs, huge pages hold what their users wrote, and in the end all
- * counters are back. The twin has somebody whose page is written to behind its back.
+ * counters are back. The twins have somebody whose page is written to behind its back, an
+ * actor that is refused everything (refused=NAME), and one that sleeps (asleep=NAME).
  */
 static int run(void)
 {
