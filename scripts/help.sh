@@ -46,7 +46,7 @@ GRANULE=4k|16k|64k CPUS=2 MEM=4G HVO=on|off	for make run; GRANULE for kunit, cov
 TESTS="NAME..."	make selftests: only these of tests/selftests/list
 BOOT=NAME	only that file of tests/boot/	MUTANTS="NAME..."	only these	KSRC=DIR	a kernel tree instead of Debian's
 BIG=1		make models with larger bounds, 430 s	RUN=NAME	only that model or litmus test
-MINUTES=10 SEED=N KERNEL=debug|guest|kasan|rt	for make stress
+MINUTES=10 SEED=N KERNEL=debug|guest|kasan|rt MEM=6G	for make stress
 HERD7=CMD	a herd7 of your own
 CONFIG=FILE	make deb: the configuration of a host instead of Debian's for clouds
 QUICK=1		make bench in minutes; make deb-test with a small kernel of its own	RIVALS="NAME..."	only these of bench/rivals/series

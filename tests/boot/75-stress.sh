@@ -2,11 +2,13 @@
 # All that can happen to huge pages, at once and at random: make stress, which sets these.
 kernel "${STRESS_KERNEL:-debug}"
 rare
-machine 2 6G
+mem=${STRESS_MEM:-6144}
+machine 2 "${mem}M"
 limit $((${STRESS_SECONDS:-120} + 1200))
 append "hugetlb_free_vmemmap=${STRESS_HVO:-on}" memhp_default_state=online_movable cma=64M
-qemu_extra -m size=6144M,maxmem=10G \
-	-object memory-backend-ram,id=n0,size=3G -object memory-backend-ram,id=n1,size=3G \
+qemu_extra -m "size=${mem}M,maxmem=$((mem + 4096))M" \
+	-object "memory-backend-ram,id=n0,size=$((mem / 2))M" \
+	-object "memory-backend-ram,id=n1,size=$((mem / 2))M" \
 	-numa node,memdev=n0,cpus=0 -numa node,memdev=n1,cpus=1 \
 	-object memory-backend-ram,id=hot,size=1G \
 	-device virtio-mem-pci,id=hot0,memdev=hot,requested-size=0,node=1
