@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -51,6 +50,7 @@ static struct shared {
 	volatile int stop;
 	volatile long wrong;
 	volatile long healed;
+	pid_t alone;
 	volatile unsigned long seen[NR_SEEN];
 	volatile pid_t user[NR_USERS];
 	struct {
@@ -62,16 +62,22 @@ static struct shared {
 /*
  * The kernel unpoisons pages of memory that is going off, too, into the free lists, and
  * dies of that when their struct pages are gone. Seen with HVO off, too. So only one of
- * those who do either is at it.
+ * those who do either is at it. (A kernel for experts may have no flock().)
  */
-static void only_one(int operation)
+static void alone(void)
 {
-	static int fd = -1;
+	pid_t nobody;
 
-	if (fd < 0)
-		fd = open("/tmp/stress", O_CREAT | O_RDWR, 0600);
-	if (flock(fd, operation))
-		fatal("flock: %s", strerror(errno));
+	do {
+		nobody = 0;
+		usleep(1000);
+	} while (!__atomic_compare_exchange_n(&all->alone, &nobody, getpid(), false,
+					      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+}
+
+static void not_alone(void)
+{
+	__atomic_store_n(&all->alone, 0, __ATOMIC_RELEASE);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -323,10 +329,12 @@ static enum became resize(void)
 
 static enum became demote(void)
 {
-	const struct hstate *big = &hstates[first_size], *small = smallest();
+	const struct hstate *small = smallest(), *big;
+	long larger = small - hstates - first_size;
 
-	if (big == small)
+	if (larger <= 0)
 		return NOT_HERE;
+	big = &hstates[first_size + roll(larger)];
 	nap(1500);
 	pool_set(big, 1);
 	if (hstate_get(big, "free_hugepages") < 1)
@@ -353,9 +361,9 @@ static enum became heal(void)
 	long healed;
 
 	nap(4000);
-	only_one(LOCK_EX);
+	alone();
 	healed = unpoison_all();
-	only_one(LOCK_UN);
+	not_alone();
 	all->healed += healed;
 	return healed ? DONE : REFUSED;
 }
@@ -475,7 +483,7 @@ static enum became offline(void)
 	if (!nr)
 		return REFUSED;
 	n = block[roll(nr)];
-	only_one(LOCK_EX);
+	alone();
 	fd = open_block(n);
 	sigaction(SIGALRM, &act, NULL);
 	alarm(10);
@@ -487,7 +495,7 @@ static enum became offline(void)
 	if (write(fd, "online_movable", 14) != 14)
 		off = 0;
 	close(fd);
-	only_one(LOCK_UN);
+	not_alone();
 	return off ? DONE : REFUSED;
 }
 
@@ -498,11 +506,11 @@ static enum became plug(void)
 	unsigned long rest = known_kb(), want = HOT_MB * roll(3) / 2;
 
 	nap(1000);
-	only_one(LOCK_EX);
+	alone();
 	rest -= added * KB;
 	monitor("qom-set hot0 requested-size %ldM\n", want);
 	added = memory_becomes(rest + want * KB, 20) ? want : (known_kb() - rest) / KB;
-	only_one(LOCK_UN);
+	not_alone();
 	return added == want ? DONE : REFUSED;
 }
 
