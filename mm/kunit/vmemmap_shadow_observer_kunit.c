@@ -618,10 +618,14 @@ static unsigned int runs_of(const struct list_head *folios, unsigned int per_win
 		in[n++] = folio;
 		if (n < per_window && !list_is_last(&folio->lru, folios))
 			continue;
-		/* Those that are nobody's right neighbour start a run. */
+		/*
+		 * Those that are nobody's right neighbour start a run, and all do where
+		 * there is no TLBI by range.
+		 */
 		for (i = 0; i < n; i++) {
 			for (j = 0; j < n; j++) {
-				if (&in[j]->page + folio_nr_pages(in[j]) ==
+				if (system_supports_tlb_range() &&
+				    &in[j]->page + folio_nr_pages(in[j]) ==
 				    &in[i]->page)
 					break;
 			}
