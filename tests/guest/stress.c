@@ -548,15 +548,17 @@ static enum became contiguous(void)
 static enum became hog(void)
 {
 	long leave = 2 * read_long("/proc/sys/vm/min_free_kbytes");
+	double end;
 	pid_t pid;
 	int status;
 
 	nap(5000);
+	end = now_ms() + 20e3;
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		write_text("/proc/self/oom_score_adj", "1000");
-		while (!all->stop && meminfo_kb("MemFree") > leave)
+		while (!all->stop && now_ms() < end && meminfo_kb("MemFree") > leave)
 			if (mmap(NULL, 4 * KB * KB, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) == MAP_FAILED)
 				break;
