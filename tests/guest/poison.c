@@ -80,16 +80,20 @@ static int nr_copies;
 
 /*
  * Upstream's HVO restores a page of the vmemmap as a copy of the first one, which has the
- * head; a page that was poisoned on its way into the pool has its flag there.
+ * head, with the next three struct pages in the place of the first three; a page that was
+ * poisoned on its way into the pool has its flag there.
  */
 static bool is_copy(uint64_t pfn)
 {
 	unsigned long in_page = page_kb * KB / struct_page_size;
-	uint64_t head = pfn - pfn % (smallest()->size_kb / page_kb);
+	uint64_t head = pfn - pfn % (smallest()->size_kb / page_kb), at = pfn % in_page;
 
+	if (pfn - head < in_page)
+		return false;
+	if (at < 3)
+		at += 3;
 	for (int i = 0; i < nr_noted; i++)
-		if (noted[i].pfn >= head && noted[i].pfn - head < in_page &&
-		    noted[i].pfn % in_page == pfn % in_page)
+		if (noted[i].pfn == head + at)
 			return true;
 	return false;
 }
@@ -103,7 +107,7 @@ static void look_poison(uint64_t pfn, uint64_t flags)
 		copies[nr_copies++] = pfn;
 		return;
 	}
-	if (!strangers++)
+	if (strangers++ < 3)
 		fail("%s: pfn %#lx is poisoned, though nobody poisoned it", now, pfn);
 }
 
