@@ -79,9 +79,9 @@ static uint64_t copies[4096];
 static int nr_copies;
 
 /*
- * Upstream's HVO restores a page of the vmemmap as a copy of the first one, which has the
- * head, with the next three struct pages in the place of the first three; a page that was
- * poisoned on its way into the pool has its flag there.
+ * Upstream's HVO, with our repair, restores a page of the vmemmap as a copy of the first
+ * one, which has the head, and puts the fifth struct page in the place of the first four; a
+ * page that was poisoned on its way into the pool has its flag there.
  */
 static bool is_copy(uint64_t pfn)
 {
@@ -90,8 +90,8 @@ static bool is_copy(uint64_t pfn)
 
 	if (pfn - head < in_page)
 		return false;
-	if (at < 3)
-		at += 3;
+	if (at < 4)
+		at = 4;
 	for (int i = 0; i < nr_noted; i++)
 		if (noted[i].pfn == head + at)
 			return true;
