@@ -136,7 +136,8 @@ selftests_initrd()
 	mkdir -p "$root/bin" "$root/selftests/tools"
 	cp "$build/selftests/debs/bin/bash-static" "$root/bin/bash"
 	ln -s bash "$root/bin/sh"
-	cp "$work"/bin/* "$root/selftests"
+	# Objects of a library may lie beneath.
+	find "$work/bin" -maxdepth 1 -type f -exec cp -t "$root/selftests" {} +
 	cp "$top/tests/selftests/tools.sh" "$root/selftests/tools/ps"
 	for t in killall pgrep; do
 		ln -s ps "$root/selftests/tools/$t"
