@@ -187,6 +187,15 @@ from_root()
 	[ -s "$2" ] || die $E_FAIL "The root has no $1"
 }
 
+# from_boot VERSION: set image and initrd to what a boot loader would take.
+from_boot()
+{
+	image=$work/vmlinuz
+	initrd=$work/initrd.img
+	from_root "/boot/vmlinuz-$1" "$image"
+	from_root "/boot/initrd.img-$1" "$initrd"
+}
+
 # step NAME VERSION APPEND: boot the root with the kernel of that version; what the guest
 # checks are checks here, of which it has to come to the end; sets next to the version
 # that would be booted next.
@@ -194,10 +203,7 @@ step()
 {
 	local line name='' bad rc=0
 
-	from_root "/boot/vmlinuz-$2" "$work/vmlinuz"
-	from_root "/boot/initrd.img-$2" "$work/initrd.img"
-	image=$work/vmlinuz
-	initrd=$work/initrd.img
+	from_boot "$2"
 	say "# $1: Linux $2 ${3:+with $3}"
 	boot_disks "$1" 2400 "root=/dev/vda ro $3" "$disk" "$work/payload.img" || rc=$?
 	while IFS= read -r line; do
@@ -214,6 +220,29 @@ step()
 	bad=$(grep -aE "$re_panic|$re_fault|$re_bad_page|$re_warning" "$con" | grep -avc 'ommand line: ' || true)
 	run "$1: it ends, and the console is clean" step_ended "$bad"
 	next=$(sed -n 's/^next //p' "$res" | tail -n 1)
+}
+
+# has_failed WORDS: a check with these words failed in the guest.
+# shellcheck disable=SC2317 # called by run
+has_failed()
+{
+	cat "$res"
+	tr -d '\r' <"$res" | grep -q "^not ok .*$1"
+}
+
+# step_twin VERSION WORDS...: with HVO off, the checks with these words fail.
+step_twin()
+{
+	local words
+
+	from_boot "$1"
+	say "# twin: Linux $1 with hugetlb_free_vmemmap=off"
+	boot_disks twin 2400 "root=/dev/vda ro hvo_twin hugetlb_free_vmemmap=off" \
+		"$disk" "$work/payload.img" || true
+	shift
+	for words; do
+		run "twin: HVO off is noticed by \"$words\"" has_failed "$words"
+	done
 }
 
 # step_ended BAD_LINES: the guest came to the end of its step.
@@ -242,6 +271,7 @@ old=$(debugfs -R "ls -p /boot" "$disk" 2>/dev/null | sed -n 's|.*/vmlinuz-\([^/]
 step install "$old" ""
 run "the kernel to boot next is ours" [ "$next" = "$release" ]
 if [ "$next" = "$release" ]; then
+	step_twin "$next" "HVO is on by the command line" "64 x 28 KiB come back"
 	# It reboots by itself, and removes the packages.
 	step pools "$next" "hugetlb_free_vmemmap=on"
 	run "the kernel to boot next is the old one" [ "$next" = "$old" ]
