@@ -562,12 +562,14 @@ static enum became hog(void)
 			if (mmap(NULL, 4 * KB * KB, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) == MAP_FAILED)
 				break;
+		status = meminfo_kb("MemFree") > leave;
 		nap(1500);
-		_exit(0);
+		_exit(status);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return REFUSED;
-	return WIFEXITED(status) ? DONE : REFUSED;
+	/* That it was killed for want of memory is what it is for. */
+	return WIFEXITED(status) && WEXITSTATUS(status) ? REFUSED : DONE;
 }
 
 /* ---------------------------------------------------------------------- */
