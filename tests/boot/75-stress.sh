@@ -25,7 +25,7 @@ fi
 
 # How long an actor may do nothing until it hangs: a slow kernel on a busy host takes
 # minutes to fill the memory.
-limit=$((${STRESS_SECONDS:-120} / 4))
+limit=$((${STRESS_SECONDS:-120} / 3))
 [ $limit -ge 300 ] || limit=300
 
 twin "a page that is written to behind its user's back is noticed" \

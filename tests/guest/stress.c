@@ -50,7 +50,7 @@ static struct shared {
 	volatile int stop;
 	volatile long wrong;
 	volatile long healed;
-	pid_t alone;
+	unsigned int ticket, served;
 	volatile unsigned long seen[NR_SEEN];
 	volatile pid_t user[NR_USERS];
 	struct {
@@ -62,22 +62,20 @@ static struct shared {
 /*
  * The kernel unpoisons pages of memory that is going off, too, into the free lists, and
  * dies of that when their struct pages are gone. Seen with HVO off, too. So only one of
- * those who do either is at it. (A kernel for experts may have no flock().)
+ * those who do either is at it, in the order in which they come: on a slow kernel each
+ * takes minutes. (A kernel for experts may have no flock().)
  */
 static void alone(void)
 {
-	pid_t nobody;
+	unsigned int mine = __atomic_fetch_add(&all->ticket, 1, __ATOMIC_RELAXED);
 
-	do {
-		nobody = 0;
+	while (__atomic_load_n(&all->served, __ATOMIC_ACQUIRE) != mine)
 		usleep(1000);
-	} while (!__atomic_compare_exchange_n(&all->alone, &nobody, getpid(), false,
-					      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 }
 
 static void not_alone(void)
 {
-	__atomic_store_n(&all->alone, 0, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&all->served, 1, __ATOMIC_RELEASE);
 }
 
 /* ---------------------------------------------------------------------- */
