@@ -21,6 +21,10 @@ import sys
 
 TAP = re.compile(r'^\s*(not ok|ok)\b\s*\d*\s*(?:- )?(.*)$')
 SKIPPED = re.compile(r'\s*#\s*SKIP\b\s*(.*)$', re.I)
+# What the tests' authors know to fail, as often as not, counts as passed either way.
+XFAIL = re.compile(r'^\s*#\s*XFAIL\s+')
+RUN = re.compile(r'^# \[RUN\] (.*)$')
+IN_BRACKETS = re.compile(r'^(.*) \(([^()]*)\)$')
 UFFD = re.compile(r'^Testing (.*?)\.\.\. ?(done|skipped|failed)(.*)$')
 DOTS = re.compile(r'^\s*(?:\[\w+\]\s*)?(.*?)\.\.\.(PASSED|FAILED|SKIPPED)$')
 POINTER = re.compile(r'0x[0-9a-f]+')
@@ -30,7 +34,8 @@ def subtest(line):
     """(name, result, text) of a line that is a subtest's result, or None."""
     found = TAP.match(line)
     if found:
-        name, text, result = found.group(2), '', 'ok' if found.group(1) == 'ok' else 'fail'
+        name, text = XFAIL.sub('', found.group(2)), ''
+        result = 'ok' if found.group(1) == 'ok' else 'fail'
         skipped = SKIPPED.search(name)
         if skipped:
             name, text, result = name[:skipped.start()], skipped.group(1), 'skip'
@@ -43,6 +48,16 @@ def subtest(line):
     if found:
         return found.group(1), {'PASSED': 'ok', 'SKIPPED': 'skip'}.get(found.group(2), 'fail'), ''
     return None
+
+
+def name_and_reason(name, text, run, remark):
+    """The same, from tests that write what they skip where others write why."""
+    if name.strip() or not text:
+        return name, text
+    if text == run:
+        return text, remark
+    found = None if run else IN_BRACKETS.match(text)
+    return found.groups() if found else (name, text)
 
 
 def ended(how, lines):
@@ -60,15 +75,22 @@ def finish(name, rest, lines, tries):
     how, *pairs = rest.split()
     values = {key: float(value) for key, value in (pair.split('=') for pair in pairs)}
     subtests, times = {}, {}
+    run = remark = ''
     for line in lines:
         found = subtest(line)
         if not found:
+            begun = RUN.match(line)
+            if begun:
+                run, remark = begun.group(1), ''
+            elif line.startswith('# '):
+                remark = line[2:]
             continue
-        key = POINTER.sub('0x*', found[0].strip()) or 'unnamed'
+        title, text = name_and_reason(found[0], found[2], run, remark)
+        key = POINTER.sub('0x*', title.strip()) or 'unnamed'
         times[key] = times.get(key, 0) + 1
         if times[key] > 1:
             key = f'{key} ({times[key]})'
-        subtests[key] = {'result': found[1], 'text': found[2]}
+        subtests[key] = {'result': found[1], 'text': text}
     result, text = ended(how, lines)
     subtests['exit'] = {'result': result, 'text': text}
     return {'tries': tries, 'how': how, 'seconds': values['seconds'],
