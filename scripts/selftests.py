@@ -51,12 +51,12 @@ def subtest(line):
 
 
 def name_and_reason(name, text, run, remark):
-    """The same, from tests that write what they skip where others write why."""
-    if name.strip() or not text:
-        return name, text
-    if text == run:
-        return text, remark
-    found = None if run else IN_BRACKETS.match(text)
+    """The same, from tests that write one where others write the other."""
+    if run:
+        if run in (name, text):
+            return run, remark if text else ''
+        return run, text or name
+    found = None if name.strip() else IN_BRACKETS.match(text)
     return found.groups() if found else (name, text)
 
 
@@ -86,6 +86,7 @@ def finish(name, rest, lines, tries):
                 remark = line[2:]
             continue
         title, text = name_and_reason(found[0], found[2], run, remark)
+        run = ''
         key = POINTER.sub('0x*', title.strip()) or 'unnamed'
         times[key] = times.get(key, 0) + 1
         if times[key] > 1:
