@@ -23,6 +23,12 @@ if [ "$base" = 6.12 ] && [ "${STRESS_KERNEL:-debug}" = debug ]; then
 	largest=,largest=131072
 fi
 
+# The first report of lockdep is its last. In these kernels a block of memory that is taken
+# off by sysfs, and one by its driver, make it report an order of locks (kn->active,
+# mem_hotplug_lock) that device_hotplug_lock keeps from being a deadlock.
+without=${STRESS_WITHOUT:-}
+[ "${STRESS_KERNEL:-debug}" != debug ] || without=${without:+$without+}offline
+
 # How long an actor may do nothing until it hangs: a slow kernel on a busy host takes
 # minutes to fill the memory.
 limit=$((${STRESS_SECONDS:-120} / 3))
@@ -35,4 +41,4 @@ twin "an actor that is refused everything is noticed" \
 twin "an actor that has no turn is noticed" \
 	"stress,run,seconds=10,asleep=reader$largest" 'reader had no turn'
 check "everything at once" \
-	"stress,run,seconds=${STRESS_SECONDS:-120},seed=${STRESS_SEED:-1},limit=$limit$largest${STRESS_WITHOUT:+,without=$STRESS_WITHOUT}"
+	"stress,run,seconds=${STRESS_SECONDS:-120},seed=${STRESS_SEED:-1},limit=$limit$largest${without:+,without=$without}"
