@@ -81,14 +81,20 @@ kernel_of()
 	} | sha256sum
 }
 
-# stamp_of ROW: print what a result of this row is of.
+# stamp_of ROW: print what a result of this row is of: the kernel and its configuration,
+# and which cases are run, but not their programs.
 stamp_of()
 {
+	local base
+	local -a frags
+
 	# shellcheck disable=SC2086
 	set_row $1
+	base=$BASE
+	mapfile -t frags < <(base_fragments "$top"/configs/{guest,small,"$GRANULE",hvo}.config)
 	{
 		echo "$1 ${kernels[$BASE]}"
-		cat "$SHAPE_CONFIG" "$top"/configs/{guest,small,"$GRANULE",hvo}.config "$top/tests/matrix/shape.sh"
+		cat "$SHAPE_CONFIG" "${frags[@]}" "$top/tests/matrix/shape.sh"
 	} | sha256sum | cut -c -16
 }
 
@@ -110,20 +116,20 @@ result()
 one()
 {
 	local what=$1
-	local log=$build/log/matrix-$number-$1.log rc=0 n t=$SECONDS text
+	local log=$build/log/matrix-$number-$what.log rc=0 n t=$SECONDS text
 
-	rm -f "$build/$1.count"
-	QUIET=1 BOOT='' "$top/scripts/$1.sh" >"$log" 2>&1 || rc=$?
-	n=$(cat "$build/$1.count" 2>/dev/null) || n="0 0 0"
+	rm -f "$build/$what.count"
+	QUIET=1 BOOT='' "$top/scripts/$what.sh" >"$log" 2>&1 || rc=$?
+	n=$(cat "$build/$what.count" 2>/dev/null) || n="0 0 0"
 	text="${n%% *} passed"
 	if [ "$rc" -eq 0 ]; then
 		passed=$((passed + 1))
-		say "ok - row $number, $1: $text ($((SECONDS - t)) s)"
+		say "ok - row $number, $what: $text ($((SECONDS - t)) s)"
 		result ok "$text"
 		return
 	fi
 	failed=$((failed + 1))
-	say "not ok - row $number, $1: exit code $rc ($((SECONDS - t)) s); its log: $(rel "$log")"
+	say "not ok - row $number, $what: exit code $rc ($((SECONDS - t)) s); its log: $(rel "$log")"
 	grep -m 3 -E '^not ok|refused|failed' "$log" | sed 's/^/  | /' || true
 	result failed "with $rc"
 }
