@@ -130,7 +130,7 @@ result_of()
 	fi
 	guest_output "$spec" | sed -n 's/^#/#/p' >&2
 	rec=$(awk -v spec="$spec" '
-		/^(ok|not ok|skip) / && $(NF - 1) == spec { sub(" " spec, ""); print; exit }' \
+		/^(ok|not ok|skip) / && $(NF - 1) == spec { last = $NF; sub(/ [^ ]+ [^ ]+$/, ""); print $0, last; exit }' \
 		FS=' ' "$res" | head -n 1)
 	if [ -z "$rec" ]; then
 		echo "# no result" >&2
